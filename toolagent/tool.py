@@ -29,6 +29,7 @@ import os
 import pathlib
 import re
 import tempfile
+import threading
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -294,9 +295,31 @@ def parse_sphinx(doc: str) -> tuple[str, dict[str, str], str | None]:
 
 @dataclass
 class Journal:
-    """What the tools of one run did to files, so that it can be taken back. Entries: {"op", "path", "before"?: bytes, "to"?}."""
+    """What the tools of one call do to files, noted BEFORE it is done, so that it can be taken back (toolagent.toolbox.undo).
+
+    An entry: {"op": "write", "path", "before": bytes | None, "after": bytes, "folders"} or {"op": "move", "path", "to", "folders"}.
+    `keep` is told each entry first (the toolbox puts it on disk). A journal that was closed refuses every later change with that reason.
+    """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
+    keep: Callable[[dict[str, Any]], None] | None = None
+    closed: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @contextlib.contextmanager
+    def change(self, entry: dict[str, Any]) -> Iterator[None]:
+        """Note the entry, then let the caller make the change; close() waits for it. Raises ToolFailed when closed."""
+        with self.lock:
+            if self.closed:
+                raise ToolFailed(self.closed)
+            if self.keep is not None:
+                self.keep(entry)
+            self.entries.append(entry)
+            yield
+
+    def close(self, reason: str) -> None:
+        with self.lock:
+            self.closed = self.closed or reason
 
 
 @dataclass(frozen=True)
@@ -359,46 +382,47 @@ def write_file(path: str | os.PathLike[str], data: str | bytes) -> pathlib.Path:
     """
     full = inside_home(path)
     raw = data.encode("utf-8") if isinstance(data, str) else data
-    made: list[str] = []
     try:
-        for folder in reversed([p for p in full.parents if not p.exists()]):
-            folder.mkdir()
-            made.append(str(folder))
         before = full.read_bytes() if full.exists() else None
-        handle, temporary = tempfile.mkstemp(dir=full.parent, prefix=".toolagent-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(raw)
-            os.chmod(temporary, full.stat().st_mode & 0o777 if before is not None else 0o644)
-            os.replace(temporary, full)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        with changing({"op": "write", "path": str(full), "before": before, "after": raw, "folders": absent(full)}):
+            full.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=full.parent, prefix=".toolagent-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(raw)
+                os.chmod(temporary, full.stat().st_mode & 0o777 if before is not None else 0o644)
+                os.replace(temporary, full)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
     except OSError as error:
         raise ToolFailed(f"cannot write {full}: {error.strerror or error}") from error
-    note({"op": "write", "path": str(full), "before": before, "folders": made})
     return full
 
 
 def move_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> pathlib.Path:
     """Move a file inside the home; noted in the journal. Refuses to overwrite. Raises ToolFailed."""
     old, new = inside_home(source), inside_home(target)
-    if new.exists():
-        raise ToolFailed(f"{new} exists already")
-    made: list[str] = []
     try:
-        for folder in reversed([p for p in new.parents if not p.exists()]):
-            folder.mkdir()
-            made.append(str(folder))
-        os.rename(old, new)
+        if new.exists():
+            raise ToolFailed(f"{new} exists already")
+        if not old.exists():
+            raise ToolFailed(f"there is no {old}")
+        with changing({"op": "move", "path": str(old), "to": str(new), "folders": absent(new)}):
+            new.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(old, new)
     except OSError as error:
         raise ToolFailed(f"cannot move {old} to {new}: {error.strerror or error}") from error
-    note({"op": "move", "path": str(old), "to": str(new), "folders": made})
     return new
 
 
-def note(entry: dict[str, Any]) -> None:
+def absent(path: pathlib.Path) -> list[str]:
+    """The folders above the path that do not exist yet, outermost first."""
+    return [str(folder) for folder in reversed(path.parents) if not folder.exists()]
+
+
+def changing(entry: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Around a change of files: noted in the journal in force, if there is one, before it is made."""
     journal = here().journal
-    if journal is not None:
-        journal.entries.append(entry)
+    return contextlib.nullcontext() if journal is None else journal.change(entry)

@@ -1,0 +1,311 @@
+"""Conversations for any pack, by multiplying hand-written requests: fill, compose, add noise, show tools, filter.
+
+    toolagent data synthesize --out data/desktop --n 40000 --seed 1
+
+Writes train.jsonl, valid.jsonl (skeletons that training never saw) and report.json. Rows come in groups of 32 that show the same tools, so that
+training computes their common prefix once. Same seed, same bytes, whatever the number of workers.
+Left out: tool results inside a conversation (the planner's replanning is trained by `data teach` rows), other languages than the seeds'.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pathlib
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from toolagent.datagen import compose, generic
+from toolagent.datagen.compose import Example
+from toolagent.datagen.fillers import Filler
+from toolagent.datagen.filters import fault, fingerprint
+from toolagent.datagen.seeds import Skeleton, desktop_skeletons, load_banks, load_packs, pack_skeletons, split
+from toolagent.errors import DataError
+from toolagent.plan import REFERENCE, map_strings
+from toolagent.types import Conversation, Message, ToolCall, ToolSpec
+
+GROUP = 32
+NOTHING = "None of these tools can do that."
+HELD_OUT_PACKS = ("telescope", "hotel_front_desk")  # measured as "tools that training never saw"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Shares of the groups by what tools they show; they sum to 1."""
+
+    whole: float = 0.70  # the pack as it is at run time
+    part: float = 0.08  # some of its tools, others beside them: what is not shown cannot be called
+    renamed: float = 0.08  # the pack under other names: read the signature, do not recite it
+    invented_packs: float = 0.06  # packs of other walks of life, written by hand
+    invented_tools: float = 0.08  # tools that exist nowhere
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a group is made of."""
+
+    specs: tuple[ToolSpec, ...]
+    rules: str
+    skeletons: tuple[Skeleton, ...]
+    pack_skeletons: Mapping[str, tuple[Skeleton, ...]]
+    packs: Mapping[str, tuple[ToolSpec, ...]]
+    filler: Filler
+    aliases: Mapping[str, Mapping[str, Sequence[str]]]
+    mixture: Mixture = Mixture()
+
+
+def load_world(specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = False, extra: Sequence[Skeleton] = ()) -> World:
+    """The seeds of one side of the split. `extra`: skeletons of a user's own pack."""
+    packs = {n: t for n, t in load_packs().items() if (n in HELD_OUT_PACKS) == held_out}
+    desktop = split([*desktop_skeletons(), *extra])[held_out]
+    by_pack: dict[str, list[Skeleton]] = {}
+    for s in pack_skeletons(load_packs()):
+        if s.pack in packs and (held_out or not s.held_out):
+            by_pack.setdefault(s.pack, []).append(s)
+    aliases = json.loads((pathlib.Path(__file__).parent / "aliases.json").read_text("utf-8"))
+    return World(tuple(specs), rules, tuple(desktop), {k: tuple(v) for k, v in by_pack.items()}, packs, Filler(load_banks()), aliases)
+
+
+def spoken(skeletons: Sequence[Skeleton], filler: Filler, rng: random.Random) -> Example:
+    """One fresh request: a filled skeleton, or two to four of them in one breath, in some manner of speech."""
+    roll = rng.random()
+    if roll < 0.36:
+        parts = []
+        budget = 9
+        for _ in range(rng.choice((2, 2, 2, 3, 3, 4))):
+            for _ in range(20):
+                s = rng.choice(skeletons)
+                if 1 <= len(s.plan) <= min(4, budget) and len(s.request) < 160 and "\n" not in s.request:
+                    parts.append(grown(compose.fill(s, filler, rng), filler, rng))
+                    budget -= len(s.plan)
+                    break
+        if rng.random() < 0.3 and len(parts) > 1:
+            parts = same_person(parts, rng)
+        example = compose.join(parts, rng)
+    else:
+        example = grown(compose.fill(rng.choice(skeletons), filler, rng), filler, rng)
+        if rng.random() < 0.04:
+            example = compose.corrected(example, rng)
+    return compose.noisy(example, rng)
+
+
+def grown(example: Example, filler: Filler, rng: random.Random) -> Example:
+    roll = rng.random()
+    if roll < 0.12:
+        return compose.literal_instead(example, filler, rng)
+    if roll < 0.26:
+        return compose.more_people(example, filler, rng)
+    return example
+
+
+def same_person(parts: Sequence[Example], rng: random.Random) -> list[Example]:
+    """The second part speaks of a person of the first: one look-up serves both when the kind is the same."""
+    first, second = parts[0], parts[1]
+    people = [[str(c.arguments.get("name")) for c in p.plan if c.name.startswith("get_") and "name" in c.arguments] for p in (first, second)]
+    if people[0] and people[1] and people[0][0] not in second.request:
+        pattern = compose.spans([people[1][0]])
+        new = rng.choice(people[0])
+
+        def change(text: str) -> str:
+            return text if REFERENCE.fullmatch(text) else pattern.sub(lambda m: new, text)
+
+        calls = tuple(ToolCall(c.name, map_strings(c.arguments, change), c.id) for c in second.plan)
+        return [first, replace(second, request=pattern.sub(lambda m: new, second.request), plan=calls), *parts[2:]]
+    return list(parts)
+
+
+def faithful(example: Example) -> bool:
+    """False when a replacement broke the tie between request and plan: a name or file of the plan that the request does not hold."""
+    for call in example.plan:
+        for name in ("name", "file_name", "pdf_path", "list_name", "folder", "calendar"):
+            value = call.arguments.get(name)
+            if isinstance(value, str) and not REFERENCE.search(value) and call.name != "create_reminder" and value not in example.request:
+                return False
+    return True
+
+
+def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
+    """In the order of use, arguments in the order of their schema; None when it may not be trained on."""
+    example = compose.canonical_plan(example)
+    order = {s.name: tuple(s.properties) for s in specs}
+    example = replace(example, plan=compose.argument_order(example.plan, order))
+    return example if faithful(example) else None
+
+
+def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[ToolSpec, ...]]]:
+    """32 examples that show the same tools."""
+    rng = random.Random(f"{seed}:{index}")
+    mixture = world.mixture
+    kinds = ("whole", "part", "renamed", "invented_packs", "invented_tools")
+    kind = rng.choices(kinds, [getattr(mixture, k) for k in kinds])[0]
+    if kind == "invented_packs" and not world.pack_skeletons:
+        kind = "whole"
+    out: list[tuple[Example, tuple[ToolSpec, ...]]] = []
+    if kind in ("whole", "part", "renamed"):
+        shown = list(world.specs)
+        to_name = {s.name: s.name for s in shown}
+        to_arguments = {s.name: {k: k for k in s.properties} for s in shown}
+        if kind != "whole":
+            if rng.random() < 0.6:
+                rng.shuffle(shown)
+            if kind == "part":
+                shown = shown[: rng.randint(5, len(shown))]
+            if rng.random() < 0.5:
+                shown += generic.invented_tools(rng, rng.randint(1, 5))
+        if kind == "renamed":
+            renamed, to_name, to_arguments = generic.rename_tools(shown, world.aliases["tools"], world.aliases["arguments"], rng)
+            shown = list(renamed)
+        tools = tuple(shown)
+        names = {t.name for t in tools}
+        while len(out) < GROUP:
+            example = finish(spoken(world.skeletons, world.filler, rng), world.specs)
+            if example is None:
+                continue
+            calls = tuple(ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id) for c in example.plan)
+            if any(c.name not in names for c in calls):
+                if rng.random() > 0.15:
+                    continue
+                calls = ()
+            out.append((replace(example, plan=calls), tools))
+        return out
+    if kind == "invented_packs":
+        pack = rng.choice(sorted(world.pack_skeletons))
+        shown = list(world.packs[pack])
+        if rng.random() < 0.4:
+            shown += rng.sample(world.specs, rng.randint(1, 5))
+        if rng.random() < 0.5:
+            rng.shuffle(shown)
+        skeletons = list(world.pack_skeletons[pack])
+        renamed, to_name, to_arguments = generic.rename_tools(shown, {}, {}, rng) if rng.random() < 0.5 else (tuple(shown), {}, {})
+        while len(out) < GROUP:
+            if rng.random() < 0.35:
+                made = generic.request_for(rng.choice(world.packs[pack]), world.filler, rng)
+                if made is None:
+                    continue
+                example = compose.noisy(made, rng)
+            else:
+                example = spoken(skeletons, world.filler, rng)
+            done = finish(example, shown)
+            if done is not None:
+                calls = tuple(ToolCall(to_name.get(c.name, c.name), c.arguments, c.id) for c in done.plan)
+                out.append((replace(done, plan=calls), renamed))
+        return out
+    tools = generic.invented_tools(rng, rng.randint(3, 10))
+    tries = 0
+    while len(out) < GROUP and tries < GROUP * 20:
+        tries += 1
+        parts = [p for p in (generic.request_for(rng.choice(tools), world.filler, rng) for _ in range(rng.choice((1, 1, 1, 2, 2, 3)))) if p]
+        if not parts:
+            continue
+        example = compose.noisy(compose.join(parts, rng) if len(parts) > 1 else parts[0], rng)
+        if rng.random() < 0.06:
+            stranger = spoken([s for s in world.skeletons if s.plan] or world.skeletons, world.filler, rng)
+            example = replace(stranger, plan=())
+        done = finish(example, tools)
+        if done is not None:
+            out.append((done, tools))
+    return out
+
+
+def conversation(example: Example, tools: Sequence[ToolSpec], rules: str) -> Conversation:
+    system = (Message("system", rules),) if rules else ()
+    answer = Message("assistant", "" if example.plan else NOTHING, example.plan)
+    return Conversation((*system, Message("user", example.request), answer), tuple(tools))
+
+
+def row_text(example: Example, tools_text: str, rules: str, name: str) -> str:
+    messages = [m.to_json() for m in conversation(example, (), rules).messages]
+    meta = {"id": name, "tags": list(example.tags), "frames": [fingerprint(f) for f in example.frames]}
+    head = json.dumps({"messages": messages}, ensure_ascii=False)[:-1]
+    return f'{head}, "tools": {tools_text}, "meta": {json.dumps(meta, ensure_ascii=False)}}}\n'
+
+
+_world: World | None = None
+
+
+def _start(world: World) -> None:
+    global _world
+    _world = world
+
+
+def _group_rows(job: tuple[int, int]) -> tuple[list[tuple[str, str]], Counter[str]]:
+    """[(fingerprint, line)] of one group and why others were dropped. Runs in a worker."""
+    assert _world is not None
+    seed, index = job
+    rows, dropped = [], Counter[str]()
+    text_of: dict[int, str] = {}
+    for k, (example, tools) in enumerate(group(_world, seed, index)):
+        why = fault(example.request, example.plan, tools)
+        if why:
+            dropped[why] += 1
+            continue
+        if id(tools) not in text_of:
+            text_of[id(tools)] = json.dumps([t.to_json() for t in tools], ensure_ascii=False)
+        rows.append((fingerprint(example.request), row_text(example, text_of[id(tools)], _world.rules, f"{seed}-{index}-{k}")))
+    return rows, dropped
+
+
+def rows(world: World, n: int, seed: int, workers: int = 2) -> Iterator[tuple[str, Counter[str]]]:
+    """n different JSONL lines, in order, with the running count of what was dropped."""
+    seen: set[str] = set()
+    dropped: Counter[str] = Counter()
+    jobs = ((seed, i) for i in range(10**9))
+    if workers > 1:
+        pool = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn").Pool(workers, _start, (world,))
+        results = pool.imap(_group_rows, jobs_until(jobs, n), chunksize=8)
+    else:
+        _start(world)
+        pool, results = None, map(_group_rows, jobs)
+    try:
+        for found, why in results:
+            dropped += why
+            for print_, line in found:
+                if print_ in seen:
+                    dropped["duplicate"] += 1
+                    continue
+                seen.add(print_)
+                yield line, dropped
+                if len(seen) >= n:
+                    return
+    finally:
+        if pool is not None:
+            pool.terminate()
+
+
+def jobs_until(jobs: Iterator[tuple[int, int]], n: int) -> Iterator[tuple[int, int]]:
+    """Enough jobs for n rows with room for what is dropped (imap would else run ahead without end)."""
+    for job in jobs:
+        if job[1] > n / GROUP * 4 + 64:
+            return
+        yield job
+
+
+def synthesize(specs: Sequence[ToolSpec], rules: str, out: pathlib.Path, n: int = 40_000, valid: int = 2_000, seed: int = 1, workers: int = 2) -> dict[str, Any]:
+    """Write out/train.jsonl, out/valid.jsonl, out/report.json; returns the report. Each file appears whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {"seed": seed}
+    for name, held_out, count in (("train", False, n), ("valid", True, valid)):
+        world = load_world(specs, rules, held_out=held_out)
+        if not world.skeletons:
+            raise DataError("no seed requests found")
+        handle, temporary = tempfile.mkstemp(dir=out, prefix=f".{name}-")
+        written, last = 0, Counter[str]()
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                for line, dropped in rows(world, count, seed + held_out * 1_000_003, workers):
+                    file.write(line)
+                    written, last = written + 1, dropped
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, out / f"{name}.jsonl")
+        except BaseException:
+            pathlib.Path(temporary).unlink(missing_ok=True)
+            raise
+        report[name] = {"rows": written, "skeletons": len(world.skeletons), "dropped": dict(last)}
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    return report
+

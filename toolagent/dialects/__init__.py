@@ -1,0 +1,1 @@
+"""How a model reads tools and writes calls: one module a dialect, each with prefix, render, answer, parse."""

@@ -1,0 +1,109 @@
+"""Conversation -> (token ids, which of them are learned), for every trainer.
+
+`compact` is encoded by its own rendering; any other model by its chat template, whose assistant turns are found by rendering growing prefixes.
+Learned: the assistant's words and its end of turn; the prompt, the tools and their results are not. A template that rewrites earlier turns
+cannot be masked that way and is refused by name.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toolagent.dialects import compact
+from toolagent.errors import DataError
+from toolagent.types import Conversation, ToolSpec
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ids` (T,), `learned` (T,) of 0, 1 or 2: 1 the assistant's tokens, 2 the request's own words (learned with a weight, if at all)."""
+
+    ids: tuple[int, ...]
+    learned: bytes
+    name: str = ""
+    group: str = ""  # rows of one group begin with the same tokens (their tools)
+
+
+Encoder = Callable[[Conversation, str], Row]
+
+
+def compact_encoder(tokenizer: Any) -> Encoder:
+    prefixes: dict[tuple[tuple[ToolSpec, ...], str] | str, tuple[int, ...]] = {}
+
+    def ids_of(text: str) -> tuple[int, ...]:
+        return tuple(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode(conversation: Conversation, name: str) -> Row:
+        text = compact.render(conversation)
+        system = " ".join(m.content for m in conversation.messages if m.role == "system")
+        head = compact.prefix(conversation.tools, system)
+        if head not in prefixes:
+            prefixes[head] = ids_of(head)
+        ids, learned = list(prefixes[head]), bytearray(len(prefixes[head]))
+        for piece, kind in turns(text[len(head) :]):
+            found = ids_of(piece)
+            ids += found
+            learned += bytes([kind]) * len(found)
+        return Row(tuple(ids), bytes(learned), name, str(hash(head)))
+
+    return encode
+
+
+def turns(text: str) -> list[tuple[str, int]]:
+    """The text after the tools, cut into (piece, learned). A piece begins with a mark, so cutting does not change the tokens."""
+    pieces: list[tuple[str, int]] = []
+    at = 0
+    while at < len(text):
+        ends = [p for m in (compact.USER, compact.ASSISTANT, compact.TOOL) if (p := text.find(m, at + 1)) > 0]
+        end = min(ends, default=len(text))
+        piece = text[at:end]
+        if piece.startswith(compact.ASSISTANT):
+            pieces += [(compact.ASSISTANT, 0), (piece[len(compact.ASSISTANT) :], 1)]
+        elif piece.startswith(compact.USER):
+            pieces += [(compact.USER, 0), (piece[len(compact.USER) :], 2)]
+        else:
+            pieces.append((piece, 0))
+        at = end
+    return [p for p in pieces if p[0]]
+
+
+def template_encoder(tokenizer: Any) -> Encoder:
+    """For a model with a chat template. Raises DataError when the template is not prefix-preserving."""
+
+    def rendered(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None, generate: bool) -> str:
+        return str(tokenizer.apply_chat_template(list(messages), tools=tools, tokenize=False, add_generation_prompt=generate))
+
+    def encode(conversation: Conversation, name: str) -> Row:
+        messages = [m.to_json() for m in conversation.messages]
+        tools = [t.to_json() for t in conversation.tools] or None
+        ids: list[int] = []
+        learned = bytearray()
+        done = ""
+        for i, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            for upto, generate, kind in ((i, True, 0), (i + 1, False, 1)):
+                text = rendered(messages[:upto], tools, generate)
+                if not text.startswith(done):
+                    raise DataError(f"row {name}: the chat template rewrites earlier turns, so its answers cannot be told from its prompt")
+                piece = text[len(done) :].rstrip("\n") + ("" if not kind else "\n" * 0) if kind else text[len(done) :]
+                found = tokenizer(piece, add_special_tokens=False)["input_ids"]
+                ids += found
+                learned += bytes([kind]) * len(found)
+                done += piece
+        return Row(tuple(ids), bytes(learned), name, str(hash(rendered(messages[:1], tools, False))))
+
+    return encode
+
+
+def encoder_for(tokenizer: Any, dialect: str) -> Encoder:
+    return compact_encoder(tokenizer) if dialect == "compact" else template_encoder(tokenizer)
+
+
+def dialect_of(folder: str | pathlib.Path) -> str:
+    """The dialect noted beside a model; a foreign model speaks by its chat template."""
+    path = pathlib.Path(folder) / "dialect"
+    return path.read_text("utf-8").strip() if path.exists() else "template"

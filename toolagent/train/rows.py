@@ -1,0 +1,127 @@
+"""JSONL files of conversations -> encoded rows -> batches, and a report of what was kept and why the rest was not.
+
+Batches hold rows of one group (the same tools shown) and of like length, up to a budget of tokens; their common prefix is computed once.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolagent.errors import DataError, ToolagentError
+from toolagent.train.encode import Encoder, Row
+from toolagent.types import Conversation, Message, ToolSpec
+
+
+@dataclass
+class Report:
+    """What became of the rows of some files."""
+
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    tokens: int = 0
+    learned: int = 0
+    longest: int = 0
+
+    def text(self) -> str:
+        share = self.learned / max(self.tokens, 1)
+        lines = [f"{self.kept} rows kept, {self.tokens} tokens, {share:.1%} of them learned, longest row {self.longest} tokens"]
+        lines += [f"  dropped {n}: {why}" for why, n in self.dropped.most_common()]
+        return "\n".join(lines)
+
+
+def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: int = 0) -> tuple[list[Row], Report]:
+    """Encoded rows. A malformed line raises DataError with path and line; a row that is too long or learns nothing is dropped and counted."""
+    rows: list[Row] = []
+    report = Report()
+    tools_of: dict[str, tuple[ToolSpec, ...]] = {}
+    for path in paths:
+        try:
+            file = open(path, encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from error
+        with file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    data = json.loads(line)
+                    key = json.dumps(data.get("tools") or [])
+                    if key not in tools_of:
+                        tools_of[key] = tuple(ToolSpec.from_json(t) for t in data.get("tools") or [])
+                    conversation = Conversation(tuple(Message.from_json(m) for m in data["messages"]), tools_of[key])
+                    name = str((data.get("meta") or {}).get("id") or f"{path.name}:{number}")
+                    check_calls(conversation)
+                    row = encode(conversation, name)
+                except (KeyError, TypeError, ValueError, AttributeError, ToolagentError) as error:
+                    raise DataError(f"{path}:{number}: {error}") from error
+                if len(row.ids) > context:
+                    report.dropped[f"longer than {context} tokens"] += 1
+                elif 1 not in row.learned:
+                    report.dropped["no assistant turn to learn"] += 1
+                else:
+                    rows.append(row)
+                    report.kept += 1
+                    report.tokens += len(row.ids)
+                    report.learned += row.learned.count(1)
+                    report.longest = max(report.longest, len(row.ids))
+                if limit and report.kept >= limit:
+                    return rows, report
+    if not rows:
+        raise DataError(f"{', '.join(map(str, paths))}: no row to train on")
+    return rows, report
+
+
+def check_calls(conversation: Conversation) -> None:
+    names = {t.name for t in conversation.tools}
+    for message in conversation.messages:
+        for call in message.tool_calls:
+            if call.name not in names:
+                raise DataError(f"the assistant calls {call.name!r}, which is not among the tools offered")
+
+
+def common_prefix(rows: Sequence[Row]) -> int:
+    """How many first tokens all rows share, leaving out any that is learned and the last token of the shortest row."""
+    first = rows[0]
+    end = min(len(r.ids) for r in rows) - 1
+    n = 0
+    while n < end and not any(r.learned[n] for r in rows) and all(r.ids[n] == first.ids[n] for r in rows):
+        n += 1
+    return n
+
+
+def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> list[list[Row]]:
+    """Shuffled batches: one group each, like lengths together (random order within a length), at most `most` rows and `budget` tokens."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.group].append(row)
+    out: list[list[Row]] = []
+    for members in groups.values():
+        shared = common_prefix(members[:64]) if len(members) > 1 else 0
+        members = sorted(members, key=lambda r: len(r.ids) + rng.random() * 12)
+        batch: list[Row] = []
+        for row in members:
+            if batch and (len(batch) >= most or (len(batch) + 1) * max(len(row.ids) - shared, 1) > budget):
+                out.append(batch)
+                batch = []
+            batch.append(row)
+        if batch:
+            out.append(batch)
+    rng.shuffle(out)
+    return out
+
+
+def shown(row: Row, tokenizer: Any, colour: bool = True) -> str:
+    """One row as text, what is learned in green (or between [ ] without colour)."""
+    out, open_ = [], False
+    for token, flag in zip(row.ids, row.learned, strict=True):
+        if (flag == 1) != open_:
+            open_ = flag == 1
+            out.append(("\x1b[32m" if open_ else "\x1b[0m") if colour else ("[" if open_ else "]"))
+        out.append(tokenizer.decode([token]))
+    return "".join(out) + (("\x1b[0m" if colour else "]") if open_ else "")
