@@ -24,7 +24,7 @@ SCHEMA = """
 create table if not exists folders(path text primary key, parent text, stamp integer);
 create table if not exists files(id integer primary key, folder text, name text);
 create index if not exists files_folder on files(folder);
-create virtual table if not exists words using fts5(words, prefix='2 3');
+create virtual table if not exists words using fts5(text, prefix='2 3');
 """
 SETTLED = 2 * 10**9  # nanoseconds: a folder touched later than this may change again within one tick of its clock
 MOST = 200  # candidates that are compared
@@ -40,7 +40,7 @@ def candidates(name: str) -> list[pathlib.Path]:
     query = f"({' AND '.join(begins[:-1])}) OR {begins[-1]}"
     with LOCK, opened() as db:
         rows = db.execute(
-            "select folder, name from words join files on files.id = words.rowid where words match ? order by folder, name limit ?",
+            "select folder, name from words join files on files.id = words.rowid where words match ? order by length(name), folder, name limit ?",
             (query, MOST),
         ).fetchall()
     return [path for folder, file in rows if (path := inside(pathlib.Path(folder, file))) is not None]
@@ -120,7 +120,7 @@ def refresh(db: sqlite3.Connection, base: pathlib.Path) -> None:
                 row = db.execute("insert into files(folder, name) values (?, ?)", (folder, entry.name))
                 parts = words(entry.name)
                 text = " ".join([*parts, "".join(parts)])  # joined as well: "progressreport" finds ProgressReport.pdf
-                db.execute("insert into words(rowid, words) values (?, ?)", (row.lastrowid, text))
+                db.execute("insert into words(rowid, text) values (?, ?)", (row.lastrowid, text))
         settled = time.time_ns() - stamp > SETTLED
         db.execute("insert into folders values (?, ?, ?)", (folder, folder.rpartition("/")[0], stamp if settled else 0))
     for folder in known.keys() - seen:

@@ -52,11 +52,25 @@ def attach(message: EmailMessage, paths: Iterable[str]) -> list[str]:
         raise ToolFailed(f"the attachments have {size / 2**20:.0f} MB; at most {MOST_BYTES // 2**20} MB can be mailed")
     for file in files:
         kind, encoding = mimetypes.guess_type(file.name)
-        if kind is None or encoding or kind.startswith(("message/", "multipart/")):  # a message must not be base64 (RFC 2046, 5.2.1)
-            kind = "application/octet-stream"
-        main, sub = kind.split("/", 1)
-        message.add_attachment(file.read_bytes(), maintype=main, subtype=sub, filename=file.name)
+        add(message, file.read_bytes(), "" if encoding else kind or "", file.name)
     return [file.name for file in files]
+
+
+def pass_on(message: EmailMessage, original: EmailMessage) -> None:
+    """Add the attachments of the original, made anew from their bytes: a malformed part must not spoil the message."""
+    for part in attachments_of(original):
+        data = part.get_payload(decode=True)
+        if data is None:  # a message or a nested multipart
+            data = b"".join(inner.as_bytes() for inner in part.get_payload() if isinstance(inner, EmailMessage))
+        add(message, data, part.get_content_type(), file_name(part), str(part.get_param("charset") or ""))
+
+
+def add(message: EmailMessage, data: bytes, kind: str, name: str, charset: str = "") -> None:
+    if not re.fullmatch(r"[a-z]+/[\w.+-]+", kind, re.A) or kind.startswith(("message/", "multipart/")):
+        kind = "application/octet-stream"  # also for a message: it must not be base64 (RFC 2046, 5.2.1)
+    main, sub = kind.split("/")
+    params = {"charset": charset} if re.fullmatch(r"[\w-]+", charset, re.A) and main == "text" else {}
+    message.add_attachment(data, maintype=main, subtype=sub, filename=name, params=params)
 
 
 def read(path: pathlib.Path) -> EmailMessage:
@@ -68,6 +82,11 @@ def header(message: EmailMessage, name: str) -> str:
         return line(str(message.get(name, "")))
     except Exception:  # the header parser of the standard library raises IndexError and others at malformed headers
         return ""
+
+
+def ids(message: EmailMessage, name: str) -> list[str]:
+    """The message ids in a header."""
+    return re.findall(r"<[!-;=?-~]+>", header(message, name))
 
 
 def people(message: EmailMessage, *names: str) -> list[str]:
@@ -98,12 +117,20 @@ def text_of(message: EmailMessage) -> str:
     raw = part.get_payload(decode=True)
     try:
         text = raw.decode(part.get_content_charset() or "utf-8", "replace") if isinstance(raw, bytes) else str(raw)
-    except LookupError:  # a charset that Python does not know
+    except (LookupError, ValueError):  # a charset that Python does not know
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
     if part.get_content_subtype() == "html":
         text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>", "", text)
         text = html.unescape(re.sub(r"<[^>]*>", "", re.sub(r"(?i)<(br|/p|/div|/tr|/h\d|/li)\b[^>]*>", "\n", text)))
     return re.sub(r"\n{3,}", "\n\n", plain(text)).strip()
+
+
+def file_name(part: Any) -> str:
+    default_name = "message.eml" if part.get_content_type() == "message/rfc822" else "attachment"
+    try:
+        return line(str(part.get_filename() or default_name))
+    except Exception:  # as in header
+        return default_name
 
 
 def attachments_of(message: EmailMessage) -> list[Any]:

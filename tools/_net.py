@@ -21,7 +21,7 @@ from _store import setting
 from toolagent.tool import inside_home
 
 OFFLINE = ".toolagent/offline"
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 10.0  # seconds for each answer of a server
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

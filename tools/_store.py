@@ -6,7 +6,6 @@ the nearest candidates, so that the model (or the person) chooses. Settings are 
 
 from __future__ import annotations
 
-import difflib
 import os
 import pathlib
 import re
@@ -57,14 +56,13 @@ def safe_name(name: str) -> str:
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Up to n of the known names that look like the name, or have a word that does; best first."""
-    wanted = fold(name)
-    scores = {}
+    from rapidfuzz import fuzz
+
+    wanted, scores = fold(name), {}
     for other in known:
         key = fold(other)
-        score = max(difflib.SequenceMatcher(None, wanted, part).ratio() for part in (key, *key.split()))
-        if score >= 0.6:
-            scores[other] = score
-    return sorted(scores, key=lambda k: (-scores[k], k))[:n]
+        scores[other] = max(fuzz.ratio(wanted, part) for part in (key, *key.split()))
+    return sorted((k for k in scores if scores[k] >= 60), key=lambda k: (-scores[k], k))[:n]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ToolFailed:

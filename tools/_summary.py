@@ -5,10 +5,12 @@ The same text gives the same summary. Left out: rewording. Nothing is said that 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 
 SENTENCES = 4
+ENDS = ".!?…。！？"
 LONGEST = 300  # characters a sentence; a table or a list without full stops would else be the whole summary
 STOP = frozenset(
     re.findall(
@@ -26,6 +28,8 @@ STOP = frozenset(
 def summary(text: str, most: int = SENTENCES) -> str:
     """The best `most` sentences, in the order of the text."""
     rows = sentences(text)
+    whole = [row for row in rows if row[-1] in ENDS]
+    rows = whole if len(whole) >= most else rows  # headings and scraps of tables only where there is little else
     counts = Counter(word for row in rows for word in content(row))
     chosen = sorted(range(len(rows)), key=lambda i: (-score(rows[i], counts) * (1.5 if i == 0 else 1.2 if i < 3 else 1.0), i))[:most]
     return " ".join(rows[i] for i in sorted(chosen))
@@ -34,9 +38,19 @@ def summary(text: str, most: int = SENTENCES) -> str:
 def sentences(text: str) -> list[str]:
     """Once each, with white space and hyphens at line ends mended."""
     text = re.sub(r"(?<=[^\W\d_])-\n(?=[a-zà-ÿ])", "", text)
-    blocks = re.split(r"\n\s*\n", text)
+    blocks = [part for block in re.split(r"\n\s*\n", text) for part in paragraphs(block.splitlines())]
     found = (s for block in blocks for s in re.split(r"(?<=[.!?…])\s+(?=[^a-z])|(?<=[。！？])", " ".join(block.split())))
     return list(dict.fromkeys(s.strip()[:LONGEST] for s in found if re.search(r"\w", s)))
+
+
+def paragraphs(lines: list[str]) -> list[str]:
+    """The lines joined, but for headings: lines much shorter than the others, without a full stop, above one that starts with a capital."""
+    width = max(map(len, lines), default=0)
+    text = ""
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        heading = len(line) < 0.6 * width and line.strip()[-1:].isalnum() and following.strip()[:1].isupper()
+        text += line + ("\n" if heading else " ")
+    return text.splitlines()
 
 
 def content(sentence: str) -> list[str]:

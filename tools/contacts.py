@@ -6,6 +6,7 @@ them, none is an error with the nearest names: a look-alike never gets the mail.
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import re
 from dataclasses import dataclass
@@ -77,18 +78,27 @@ def read(path: pathlib.Path, mtime_ns: int) -> tuple[Person, ...]:
     """The people of a file; nobody when it cannot be read. `mtime_ns` makes a changed file a new one."""
     import vobject
 
+    logging.getLogger("vobject.base").setLevel(logging.CRITICAL)  # its log would show what stands in the cards
     try:
-        cards = list(vobject.readComponents(path.read_bytes().decode("utf-8-sig"), ignoreUnreadable=True))
+        text = re.sub(r"\r?\n[ \t]", "", path.read_bytes().decode("utf-8-sig"))  # unfolded
+        text = re.sub(r"^NICKNAME.*", split_nicknames, text, flags=re.M | re.I)
+        cards = list(vobject.readComponents(text, ignoreUnreadable=True))
         return tuple(person(card.contents) for card in cards if card.name == "VCARD")
     except (vobject.base.VObjectError, ValueError, OSError, AttributeError, IndexError):
         return ()  # one broken card must not hide the others
+
+
+def split_nicknames(row: re.Match[str]) -> str:
+    """A line for each nickname: of 'NICKNAME:Li Wei,Wei' vobject keeps the first only."""
+    head, _, names = row[0].strip().partition(":")
+    return "\n".join(f"{head}:{name}" for name in re.split(r"(?<!\\),", names))
 
 
 def person(card: dict[str, list[Any]]) -> Person:
     n = card["n"][0].value if "n" in card else None
     given, additional, family = (joined(getattr(n, part, "")) for part in ("given", "additional", "family"))
     label = joined(card["fn"][0].value) if "fn" in card else f"{given} {family}".strip()
-    nicknames = [word for entry in card.get("nickname", []) for word in joined(entry.value).split(",")]
+    nicknames = [joined(entry.value) for entry in card.get("nickname", [])]
     full = {label, f"{given} {family}", f"{family} {given}", f"{given} {additional} {family}"}
     return Person(
         label,
@@ -105,6 +115,6 @@ def joined(value: Any) -> str:
 
 def rank(entry: Any) -> tuple[bool, bool, bool]:
     """Sorts the preferred first, then mobiles, and a fax last."""
-    types = {t.lower() for t in entry.params.get("TYPE", [])}
+    types = {t.lower() for t in (*entry.params.get("TYPE", ()), *entry.singletonparams)}  # version 2.1 writes TEL;CELL
     preferred = "pref" in types or entry.params.get("PREF") == ["1"]
     return not preferred, not types & {"cell", "mobile"}, bool(types & {"fax", "pager"})

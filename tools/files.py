@@ -8,6 +8,7 @@ Left out: search in file contents; PDFs of scanned pages (there is no text in th
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import subprocess
@@ -110,6 +111,7 @@ def pdf_text(path: pathlib.Path) -> str:
     """The text of the first pages. Raises ToolFailed: too large, no PDF, encrypted, no text."""
     import pypdf
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # one line for each flaw of a file that can be read all the same
     if path.stat().st_size > PDF_BYTES:
         raise ToolFailed(f"{path.name} is larger than {PDF_BYTES // 2**20} MB")
     text = ""

@@ -14,7 +14,7 @@ import pathlib
 import re
 from email.message import EmailMessage
 
-from _message import POLICY, attach, attachments_of, compose, header, people, read, sent_on, text_of
+from _message import POLICY, attach, attachments_of, compose, file_name, header, ids, pass_on, people, read, sent_on, text_of
 from _net import send, server
 from _store import shown, write_new
 
@@ -54,9 +54,9 @@ def reply_to_email(context: Text | None = None, cc: list[Email] | None = None, a
     quoted = "\n".join(f"> {row}".rstrip() for row in text_of(original).splitlines())
     body = f"{context or ''}\n\nOn {sent_on(original)}, {header(original, 'From')} wrote:\n{quoted}"
     message = compose(writers, cc, "Re: " + RE.sub("", header(original, "Subject"), count=1), body)
-    if parent := header(original, "Message-ID"):  # RFC 5322, 3.6.4
-        message["In-Reply-To"] = parent
-        message["References"] = f"{header(original, 'References') or header(original, 'In-Reply-To')} {parent}".strip()
+    if parent := ids(original, "Message-ID")[:1]:  # RFC 5322, 3.6.4
+        message["In-Reply-To"] = parent[0]
+        message["References"] = " ".join((ids(original, "References") or ids(original, "In-Reply-To")[:1]) + parent)
     return finish(message, attachments)
 
 
@@ -76,10 +76,7 @@ def forward_email(
     top = "\n".join(f"{name}: {header(original, name)}" for name in ("From", "Date", "Subject", "To", "Cc") if header(original, name))
     body = f"{context or ''}\n\n---------- Forwarded message ----------\n{top}\n\n{text_of(original)}".lstrip("\n")
     message = compose(recipients, cc, "Fwd: " + FWD.sub("", header(original, "Subject"), count=1), body)
-    if parts := attachments_of(original):
-        message.make_mixed()
-        for part in parts:
-            message.attach(part)
+    pass_on(message, original)
     return finish(message, attachments)
 
 
@@ -105,7 +102,7 @@ def finish(message: EmailMessage, paths: list[str] | None) -> str:
     sent, problem = send(message)
     if sent and not inside_home(f"mail/sent/{path.name}").exists():
         path = move_file(path, f"mail/sent/{path.name}")
-    files = [str(part.get_filename()) for part in attachments_of(message)]
+    files = [file_name(part) for part in attachments_of(message)]
     what = f"to {', '.join(people(message, 'To', 'Cc'))}, subject {subject!r}" + (f", with {', '.join(files)}" if files else "")
     problem = f" ({problem})" if sent and problem else f"; not sent: {problem}" if problem else ""
     return f"{'Mail sent' if sent else 'Draft'} {what}, saved as {shown(path)}{problem}"

@@ -28,7 +28,7 @@ WAYS = {
 
 @tool
 def maps_open_location(location: Name) -> Link:
-    """Show a place on the map and get its link.
+    """Show a place and get its map link.
 
     Args:
         location: place or address
@@ -40,7 +40,7 @@ def maps_open_location(location: Name) -> Link:
 
 @tool
 def maps_show_directions(end_location: Name, start_location: Name | None = None, transport: Literal["d", "w", "r"] | None = None) -> Link:
-    """Show the way to a place on the map and get its link.
+    """Show the way to a place and get its map link.
 
     Args:
         end_location: where to go

@@ -13,7 +13,7 @@ from _store import LOCK, files_in, fold, folder, line, plain, unknown, write_new
 
 from toolagent.tool import Name, Path, Text, ToolFailed, home, now, tool, write_file
 
-FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?\r?\n)?---[ \t]*(\r?\n|\Z)\s*", re.S)
+FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n((?:(?:\w[\w-]*[ \t]*:[^\r\n]*|[ \t#-][^\r\n]*)?\r?\n)*?)---[ \t]*(?:\r?\n|\Z)")
 TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*\r?$", re.M)
 
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from datetime import datetime
-from pathlib import Path
 
 import pytest
+from here import NOW
 
 from toolagent.tool import Journal, Place, at
-
-PACK = Path(__file__).parents[2] / "tools"
-sys.path.insert(0, str(PACK))  # as the toolbox does while it loads a pack
-
-NOW = datetime(2025, 11, 24, 10, 0)  # a Monday
 
 
 @pytest.fixture(autouse=True)

@@ -30,4 +30,4 @@ def one(path, name):
 
 
 def params(path, name):
-    return next(p for n, p, _ in read(path) if n == name)
+    return [p for n, p, _ in read(path) if n == name][-1]  # those of a VTIMEZONE come first

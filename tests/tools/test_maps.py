@@ -13,7 +13,7 @@ def parts(url):
     return split.netloc + split.path, dict(parse_qsl(split.query, strict_parsing=True))
 
 
-@pytest.mark.parametrize("where", ["Café Sperl, Wien", "1600 Amphitheatre Pkwy & more #5?x=1", "東京駅", "52.5,13.4", "100% \"here\""])
+@pytest.mark.parametrize("where", ["Café Sperl, Wien", "1600 Amphitheatre Pkwy & more #5?x=1", "東京駅", "52.5,13.4", '100% "here"'])
 def test_a_place_survives_the_encoding(home, where):
     assert parts(maps_open_location(where)) == ("www.openstreetmap.org/search", {"query": where})
 

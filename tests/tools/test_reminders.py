@@ -21,7 +21,10 @@ def test_a_reminder_with_everything(home):
 def test_only_a_name(home):
     create_reminder("Oat milk")
     file = only(home / "reminders" / "reminders")
-    assert not {"DUE", "PRIORITY", "DESCRIPTION", "VALARM"} & {n for n, _, _ in read(file)} and values(file, "BEGIN") == ["VCALENDAR", "VTODO"]
+    assert not {"DUE", "PRIORITY", "DESCRIPTION", "VALARM"} & {n for n, _, _ in read(file)} and values(file, "BEGIN") == [
+        "VCALENDAR",
+        "VTODO",
+    ]
 
 
 def test_a_day_without_a_time(home):

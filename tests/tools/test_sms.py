@@ -14,7 +14,11 @@ def test_a_draft(home):
     assert draft["recipients"] == ["+44 7700 900110", "(202) 555-0101"] and draft["message"] == "running late & sorry\nsee you 🙂"
     assert draft["created"] == "2025-11-24 10:00:00" and file.name == "2025-11-24 10.00 +44 7700 900110.json"
     link = urlsplit(draft["link"])
-    assert (link.scheme, link.path, parse_qs(link.query)) == ("sms", "+447700900110,2025550101", {"body": ["running late & sorry\nsee you 🙂"]})
+    assert (link.scheme, link.path, parse_qs(link.query)) == (
+        "sms",
+        "+447700900110,2025550101",
+        {"body": ["running late & sorry\nsee you 🙂"]},
+    )
     assert said == f"Text message to +44 7700 900110, (202) 555-0101 drafted in sms/{file.name}"
 
 

@@ -57,7 +57,7 @@ def fill(skeleton: Skeleton, filler: Filler, rng: random.Random, share: float = 
                 minutes[old_minutes] = new_minutes
                 new[span] = value
             continue
-        value = filler(kind, span, rng)
+        value = path_of(filler(kind, "x.pdf", rng), rng) if kind in ("file", "pdf") and re.match(r"[~/\\.]|[A-Za-z]:", span) else filler(kind, span, rng)
         if value not in new.values() and value.lower() not in (k.lower() for k in kinds):
             new[span] = value
     if not new:
@@ -337,6 +337,21 @@ def corrected(example: Example, rng: random.Random) -> Example:
                 said = rng.choice(("{w} no sorry {v}", "{w}, no, {v}", "{w} actually {v}", "{w} wait no {v}", "{w}... I mean {v}", "{w} or rather {v}"))
                 return replace(example, request=example.request.replace(value, said.format(w=wrong, v=value)))
     return example
+
+
+DATES = ("start_date", "end_date", "due_date", "start_time")
+LEAD = re.compile(r"(?:on|at|by|for|starting|from)\s+(?=\S)", re.I)
+
+
+def bare_dates(plan: Plan) -> Plan:
+    """The plan with its dates without a leading "on", "at", "by": writers differ in it, and a model should see one manner."""
+
+    def bare(name: str, value: Any) -> Any:
+        if name in DATES and isinstance(value, str) and not re.match(r"from\b.*\b(?:to|til|till|until|-)\b|by (?:car|bus)", value, re.I):
+            return LEAD.sub("", value, count=1) if LEAD.match(value) else value
+        return value
+
+    return tuple(ToolCall(c.name, {k: bare(k, v) for k, v in c.arguments.items()}, c.id) for c in plan)
 
 
 def canonical_plan(example: Example) -> Example:

@@ -4,9 +4,10 @@
     2. create_calendar_event("Meeting", "2024-05-01 10:00:00", "", "", ["$1"], "", None)
     3. join()
 
-Arguments stand by position (or by name); each tool's order comes in as a table. Empty ones are TinyAgent's way to leave an argument out, and are
-left out. join() ends the plan and is no step. Steps are numbered anew where numbers are missing, and "$k" follows; other lines
-("Thought: ...") are passed over. A text that is not a step although it is numbered is a DataError, and so is an unknown tool.
+Arguments stand by position (or by name); each tool's order comes in as a table. Empty ones are TinyAgent's way to leave an argument out,
+and are left out. One too many is kept as "argument_3", because its "$k" is an edge of the graph. join() ends the plan and is no step.
+Steps are numbered anew where numbers are missing, and "$k" follows; other lines ("Thought: ...") are passed over. A numbered line that is
+no step is a DataError, and so is an unknown tool.
 Left out: steps over several lines; the joiner's answers.
 """
 
@@ -71,11 +72,10 @@ def tinyagent_plan(text: str, parameters: Mapping[str, Sequence[str]] = TINYAGEN
 def arguments(tool: str, text: str, names: Sequence[str]) -> dict[str, Any]:
     """'("Sid", ["$1"])  # a comment' -> {name: value}, without the empty ones."""
     values, named = literal(text)
-    if len(values) > len(names):
-        raise DataError(f"{tool} takes {len(names)} arguments, not {len(values)}")
     for name in named:
         known(name, names, f"argument of {tool}:")
-    found = {**dict(zip(names, values, strict=False)), **named}
+    surplus = [f"argument_{k}" for k in range(len(names) + 1, len(values) + 1)]
+    found = {**dict(zip((*names, *surplus), values, strict=False)), **named}
     return {name: value for name, value in found.items() if value is not None and value not in ("", [])}
 
 

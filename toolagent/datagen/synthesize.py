@@ -133,7 +133,7 @@ def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
     """In the order of use, arguments in the order of their schema; None when it may not be trained on."""
     example = compose.canonical_plan(example)
     order = {s.name: tuple(s.properties) for s in specs}
-    example = replace(example, plan=compose.argument_order(example.plan, order))
+    example = replace(example, plan=compose.argument_order(compose.bare_dates(example.plan), order))
     return example if faithful(example) else None
 
 

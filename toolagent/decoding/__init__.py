@@ -1,1 +1,1 @@
-""""""
+"""Grammars that make wrong output impossible where it can be."""

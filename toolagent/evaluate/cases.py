@@ -114,25 +114,27 @@ def case_from_json(data: Mapping[str, Any], tools: Sequence[ToolSpec] | None = N
     for key in ("id", "request"):
         if not isinstance(data[key], str) or not data[key].strip():
             raise DataError(f"{key!r} must be a text")
-    offered = data.get("tools")
-    if offered is not None and not isinstance(offered, list):
-        raise DataError("'tools' must be a list of tools in OpenAI's form")
-    alternatives = data.get("alternatives") or []
+    offered = tools
+    if data.get("tools") is not None:
+        if not isinstance(data["tools"], list):
+            raise DataError("'tools' must be a list of tools in OpenAI's form")
+        offered = [ToolSpec.from_json(spec) for spec in data["tools"]]
+    alternatives = data.get("alternatives", [])
     if not isinstance(alternatives, list):
         raise DataError("'alternatives' must be a list of plans")
-    mention = data.get("must_mention") or {}
+    mention = data.get("must_mention", {})
     if not isinstance(mention, dict):
-        raise DataError('\'must_mention\' must be an object {"<step>.<argument>": [fact, ...]}')
+        raise DataError("'must_mention' must be an object {\"<step>.<argument>\": [fact, ...]}")
     case = Case(
         id=data["id"],
         now=moment(data.get("now")),
         request=data["request"],
         plan=gold(data["plan"]),
-        tools=tuple(tools) if offered is None and tools is not None else offered and tuple(ToolSpec.from_json(t) for t in offered),
-        free=frozenset(texts(data.get("free"), "free")),
+        tools=None if offered is None else tuple(offered),
+        free=frozenset(texts(data.get("free", []), "free")),
         must_mention={key: texts(facts, f"must_mention {key}") for key, facts in mention.items()},
         alternatives=tuple(gold(rows) for rows in alternatives),
-        tags=texts(data.get("tags"), "tags"),
+        tags=texts(data.get("tags", []), "tags"),
     )
     check_names(case)
     check_facts(case)
@@ -146,9 +148,9 @@ def known(name: str, names: Collection[str], what: str) -> None:
 
 
 def texts(value: Any, what: str) -> tuple[str, ...]:
-    if value is not None and not (isinstance(value, list) and all(isinstance(v, str) and v for v in value)):
+    if not isinstance(value, list) or not all(isinstance(text, str) and text for text in value):
         raise DataError(f"{what!r} must be a list of texts")
-    return tuple(value or ())
+    return tuple(value)
 
 
 def moment(value: Any) -> datetime | None:

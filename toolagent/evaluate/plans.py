@@ -8,9 +8,9 @@
     argument_f1  arguments that are not free, equal ones in the pairing of steps that has most of them
 
 Order of steps never counts. Two arguments are equal when they are after `normal`: texts fold case, spaces and closing punctuation (leading
-articles stay), numbers count by value, '2025-03-03T09:00' is '2025-03-03 09:00:00' (a day is not its midnight), a list of addresses, numbers,
-paths or bare "$k" has no order. An optional argument that is empty or says its default counts as left out. Free arguments need the
-facts of must_mention and gold's references (others besides are let pass); without facts, some text and exactly gold's references.
+articles stay), numbers count by value, '2025-03-03T09:00' is '2025-03-03 09:00:00' (a day is not its midnight), and a list of addresses,
+numbers, paths or bare "$k" has no order. An optional argument that is empty or says its default counts as left out. A free argument needs
+the facts of must_mention and gold's references (more of them are let pass); without facts, some text and exactly gold's references.
 
 Both sides come with dates resolved. Where TinyAgent lists dependencies by position, our arguments are named: they are compared as true
 multisets. Cases tagged "tinyagent" have gold graphs only: no strict, no argument_f1.
@@ -25,12 +25,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
+from textwrap import shorten
 from typing import Any
 
-from toolagent.errors import DataError
+from toolagent.errors import DataError, PlanError
 from toolagent.evaluate.cases import Case, Prediction, facts_of, fold, lacking, spoken
 from toolagent.evaluate.statistics import Interval, bootstrap, table
-from toolagent.plan import REFERENCE, Plan, canonical, number, references, rename, same_graph, strings
+from toolagent.plan import REFERENCE, Plan, canonical, check, number, references, rename, same_graph, strings
 from toolagent.types import ToolCall, ToolSpec
 
 METRICS = ("strict", "dag", "dag_all", "tool_f1", "argument_f1")
@@ -50,7 +51,9 @@ MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ t](\d\d:\d\d)(:\d\d)?")
 EMPTY = ('""', "[]", "{}", "null")
 # What a pair of steps is worth: an equal argument outweighs all free texts of a plan, a fitting free text all bare pairs.
 EQUAL, FITTING, PAIRED = 10_000, 100, 1
-SEARCH = 10_000  # nodes tried for a pairing: honest plans need dozens, and a babbling model must not hold up the bench
+# Honest plans need some dozen nodes; a model that babbles must not hold up the bench.
+SEARCH = 2_000  # nodes tried for a pairing
+LONGEST = 100  # predicted steps that are paired
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,9 @@ class Score:
 # --- one argument -------------------------------------------------------------------------------------------------------------------
 
 
-def normal(value: Any, schema: Mapping[str, Any] | None = None) -> Any:
+def normal(value: Any, schema: Any = None) -> Any:
     """The one JSON value that all equal arguments share; the schema's formats tell which lists have no order."""
-    schema = schema or {}
+    schema = schema if isinstance(schema, Mapping) else {}  # a JSON Schema may be plain true
     if isinstance(value, str):
         text = fold(rename(value, {}))  # renaming nothing writes "${1}" as "$1"
         if moment := MOMENT.fullmatch(text):
@@ -105,10 +108,11 @@ def normal(value: Any, schema: Mapping[str, Any] | None = None) -> Any:
         properties = schema.get("properties", {})
         return {key: normal(item, properties.get(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        kind = schema.get("items") or {}
+        kind = schema.get("items")
         items = [normal(item, kind) for item in value]
         bare = all(isinstance(item, str) and REFERENCE.fullmatch(item) for item in items)
-        return sorted(items, key=canonical) if bare or kind.get("format") in UNORDERED else items
+        addresses = isinstance(kind, Mapping) and kind.get("format") in UNORDERED
+        return sorted(items, key=canonical) if bare or addresses else items
     return value
 
 
@@ -117,9 +121,10 @@ def said(call: ToolCall, spec: ToolSpec | None) -> dict[str, Any]:
     properties, required = (spec.properties, spec.required) if spec else ({}, ())
 
     def left_out(name: str, value: Any) -> bool:
-        schema = properties.get(name, {})
+        schema = properties.get(name)
         text = canonical(normal(value, schema))
-        return text in EMPTY or ("default" in schema and text == canonical(normal(schema["default"], schema)))
+        default = isinstance(schema, Mapping) and "default" in schema and canonical(normal(schema["default"], schema))
+        return text in EMPTY or text == default
 
     return {name: value for name, value in call.arguments.items() if name in required or not left_out(name, value)}
 
@@ -134,13 +139,13 @@ def judge(case: Case, gold: Plan) -> Judge:
     specs = specs_of(case)
     facts = facts_of(case, gold)
 
-    def edges(value: Any) -> set[int]:
+    def steps(value: Any) -> set[int]:
         return {k for k in references(value) if 1 <= k <= len(gold)}
 
     def fault(step: int, name: str, predicted: Any, wanted: Any) -> Reason | None:
         tool = gold[step - 1].name
         schema = specs[tool].properties.get(name) if tool in specs else None
-        have, want = edges(predicted), edges(wanted)
+        have, want = steps(predicted), steps(wanted)
         differs = Reason("wrong argument" if have == want else "wrong edge", f"{tool}.{name}", predicted, wanted)
         if f"{tool}.{name}" not in case.free:
             return None if canonical(normal(predicted, schema)) == canonical(normal(wanted, schema)) else differs
@@ -164,6 +169,8 @@ def specs_of(case: Case) -> dict[str, ToolSpec]:
 
 # --- two plans ----------------------------------------------------------------------------------------------------------------------
 
+Graph = tuple[Sequence[Any], Sequence[Sequence[int]]]
+
 
 def strict(predicted: Plan, gold: Plan, case: Case) -> bool:
     """Equal calls and data flow; `case` says what is free and what the tools are."""
@@ -172,39 +179,54 @@ def strict(predicted: Plan, gold: Plan, case: Case) -> bool:
 
 
 def dag(predicted: Plan, gold: Plan) -> bool:
-    kinds: dict[Any, int] = {}  # shared, so that equal kinds get equal numbers in both plans
-    return same_graph(skeleton(predicted, kinds), skeleton(gold, kinds), same_edges)
+    palette: dict[Any, int] = {}
+
+    def kinds(plan: Plan, reads: Sequence[Sequence[int]]) -> list[int]:
+        """One number for each tool with the (recursive) multiset of its dependencies."""
+        found: list[int] = []
+        for call, some in zip(plan, reads, strict=True):
+            found.append(palette.setdefault((call.name, *sorted(found[k - 1] for k in some)), len(palette)))
+        return found
+
+    sides = [(kinds(plan, reads), reads) for plan, reads in ((plan, edges(plan, first=1)) for plan in (predicted, gold))]
+    return isomorphic(*sides)
 
 
 def dag_all(predicted: Plan, gold: Plan) -> bool:
-    return same_graph(skeleton(predicted), skeleton(gold), same_edges)
+    return isomorphic(*(([call.name for call in plan], edges(plan)) for plan in (predicted, gold)))
 
 
-def skeleton(plan: Plan, kinds: dict[Any, int] | None = None) -> Plan:
-    """The plan with nothing but its edges. With `kinds`: the first edge of each string, and the step's kind, which is a number for
-    its tool and the multiset of its dependencies' kinds."""
-    calls: list[ToolCall] = []
-    for call in plan:
-        found = [references(text)[: None if kinds is None else 1] for text in strings(call.arguments)]
-        edges = [k for some in found for k in some if 1 <= k <= len(plan)]
-        arguments: dict[str, Any] = {"edges": [f"${k}" for k in edges]}
-        if kinds is not None:
-            needed = tuple(sorted(calls[k - 1].arguments["kind"] for k in edges))
-            arguments["kind"] = kinds.setdefault((call.name, needed), len(kinds))
-        calls.append(ToolCall(call.name, arguments))
-    return tuple(calls)
+def edges(plan: Plan, first: int | None = None) -> list[list[int]]:
+    """For each step the steps that it reads, with repeats: all, or the `first` so many of each string."""
+    return [[k for text in strings(call.arguments) for k in references(text)[:first] if 1 <= k <= len(plan)] for call in plan]
 
 
-def same_edges(a: ToolCall, b: ToolCall) -> bool:
-    return a.arguments.get("kind") == b.arguments.get("kind") and set(references(a.arguments)) == set(references(b.arguments))
+def isomorphic(a: Graph, b: Graph) -> bool:
+    """Graphs as (a label for each step, the steps that it reads). Labels are first refined by those of the neighbours, round by round
+    (Weisfeiler & Leman 1968), so that ten look-ups of one kind need not be tried in all their orders."""
+    palette: dict[Any, int] = {}
+
+    def bare(labels: Sequence[Any], reads: Sequence[Sequence[int]]) -> Plan:
+        after = [[i for i, some in enumerate(reads) if k in some] for k in range(1, len(reads) + 1)]
+        before = [sorted({k - 1 for k in some}) for some in reads]
+        for _ in reads:
+            views = [(labels[i], *(tuple(sorted(labels[k] for k in some[i])) for some in (before, after))) for i in range(len(reads))]
+            labels = [palette.setdefault(view, len(palette)) for view in views]
+        return tuple(ToolCall(str(label), {"reads": [f"${k + 1}" for k in some]}) for label, some in zip(labels, before, strict=True))
+
+    def same(x: ToolCall, y: ToolCall) -> bool:
+        return sorted(references(x.arguments)) == sorted(references(y.arguments))
+
+    return len(a[0]) == len(b[0]) and same_graph(bare(*a), bare(*b), same)
 
 
 def pairing(predicted: Plan, gold: Plan, case: Case) -> dict[int, Verdicts]:
     """Gold step -> the verdicts on its predicted step, in the pairing of same-named steps that makes most arguments equal.
 
-    Branch and bound, exact within SEARCH nodes. The bound lets every "$k" mean every step, so it never promises too little.
+    Branch and bound, exact within SEARCH nodes and LONGEST steps. The bound lets every "$k" mean every step, so it never promises too
+    little.
     """
-    gold = number(gold)
+    predicted, gold = predicted[:LONGEST], number(gold)
     compare = judge(case, gold)
     rivals = {k: [j for j, wanted in enumerate(gold, 1) if wanted.name == call.name] for k, call in enumerate(predicted, 1)}
 
@@ -217,9 +239,8 @@ def pairing(predicted: Plan, gold: Plan, case: Case) -> dict[int, Verdicts]:
         return PAIRED + sum(FITTING if name in case.free else EQUAL for name in right)
 
     any_step = dict.fromkeys(range(1, max(len(predicted), len(gold)) + 1), 0)
-    hopes = {
-        (k, j): worth(j, compare(renamed(predicted[k - 1], any_step), renamed(gold[j - 1], any_step))) for k, some in rivals.items() for j in some
-    }
+    blurred_gold, blurred = ([renamed(call, any_step) for call in plan] for plan in (gold, predicted))
+    hopes = {(k, j): worth(j, compare(blurred[k - 1], blurred_gold[j - 1])) for k, some in rivals.items() for j in some}
 
     def hope(k: int, taken: Iterable[int]) -> int:
         """What pairing steps k.. with the gold steps that are not taken can be worth at most."""
@@ -260,15 +281,23 @@ Counts = dict[str, tuple[int, int]]
 
 
 def score(case: Case, prediction: Prediction) -> Score:
-    """The figures of one prediction. What is no plan is right nowhere, not even where nothing was to be done."""
-    predicted = prediction.plan or ()
+    """The figures of one prediction. No plan, or one that cannot be run, is right nowhere, not even where nothing was to be done."""
+    plan = runnable(prediction.plan)
+    predicted = plan or ()
     counts, reason = closest(predicted, case)
     for metric, same in (("dag", dag), ("dag_all", dag_all)):
         counts[metric] = (int(any(same(predicted, gold) for gold in case.plans)), 1)
-    if prediction.plan is None:
+    if plan is None:
         counts, reason = {metric: (0, max(below, 1)) for metric, (_, below) in counts.items()}, Reason("no plan")
     kept = {metric: counts[metric] for metric in METRICS if not (graph_only(case) and metric in ("strict", "argument_f1"))}
     return Score(case.id, case.tags, kept, reason, prediction.seconds)
+
+
+def runnable(plan: Plan | None) -> Plan | None:
+    try:
+        return None if plan is None else check(plan)
+    except PlanError:
+        return None
 
 
 def graph_only(case: Case) -> bool:
@@ -294,12 +323,12 @@ def against(predicted: Plan, gold: Plan, case: Case) -> tuple[Counts, Reason | N
     equal = sum(judged(gold[j - 1], (name for name, fault in verdicts.items() if fault is None)) for j, verdicts in pairs.items())
     arguments = sum(judged(call, said(call, specs.get(call.name))) for call in (*predicted, *gold))
     tools = sum((Counter(call.name for call in predicted) & Counter(call.name for call in gold)).values())
-    whole = strict(predicted, gold, case)
+    faults = [fault for verdicts in pairs.values() for fault in verdicts.values() if fault]
+    whole = not faults and strict(predicted, gold, case)  # where the best pairing has faults, no numbering can do without
     counts = {"strict": (int(whole), 1), "tool_f1": (2 * tools, len(predicted) + len(gold)), "argument_f1": (2 * equal, arguments)}
     if dag(predicted, gold) if graph_only(case) else whole:
         return counts, None
-    faults = [] if graph_only(case) else [fault for verdicts in pairs.values() for fault in verdicts.values() if fault]
-    return counts, difference(predicted, gold, faults)
+    return counts, difference(predicted, gold, [] if graph_only(case) else faults)
 
 
 def difference(predicted: Plan, gold: Plan, faults: Sequence[Reason]) -> Reason:
@@ -345,16 +374,16 @@ class Report:
         return median(told) if told else None
 
     def text(self) -> str:
-        head = ("percent [95%]", "n", *METRICS)
-        lines = [(row.name, row.n, *(row.micro.get(metric, "-") for metric in METRICS)) for row in (self.overall, *self.tags, *self.references)]
-        parts = [table([head, *lines])]
-        failures: dict[str, list[str]] = defaultdict(list)
+        rows = (self.overall, *self.tags, *self.references)
+        lines = [(row.name, row.n, *(row.micro.get(metric, "-") for metric in METRICS)) for row in rows]
+        parts = [table([("percent [95%]", "n", *METRICS), *lines])]
+        failures: dict[str, list[Score]] = defaultdict(list)
         for found in self.scores:
             if found.reason:
-                failures[str(found.reason)].append(found.id)
+                failures[str(found.reason)].append(found)
         if failures:
             by_count = sorted(failures.items(), key=lambda item: (-len(item[1]), item[0]))
-            parts.append(table([("failure", "n", "cases"), *((reason, len(ids), ", ".join(ids[:3])) for reason, ids in by_count)]))
+            parts.append(table([("failure", "n", "first case", "predicted", "gold"), *(example(*item) for item in by_count)]))
         if self.seconds is not None:
             parts.append(f"median {self.seconds:.2f} s a plan")
         return "\n\n".join(parts)
@@ -367,6 +396,12 @@ class Report:
             "seconds": self.seconds,
             "cases": [found.to_json() for found in self.scores],
         }
+
+
+def example(reason: str, failed: Sequence[Score]) -> tuple[Any, ...]:
+    first = failed[0].reason
+    sides = (first.predicted, first.gold) if first else (None, None)
+    return (reason, len(failed), failed[0].id, *("" if side is None else shorten(str(side), 40, placeholder="...") for side in sides))
 
 
 def bench(cases: Sequence[Case], predictions: Iterable[Prediction]) -> Report:

@@ -1,1 +1,1 @@
-""""""
+"""From weights to what a device runs."""

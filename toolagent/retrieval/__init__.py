@@ -1,1 +1,1 @@
-""""""
+"""The few tools worth showing."""

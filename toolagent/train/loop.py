@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from toolagent.errors import ToolagentError
+from toolagent.train.muon import Muon
 
 Batches = Callable[[random.Random], list[Any]]
 
@@ -57,7 +58,7 @@ def optimizers(model: Any, args: FitArgs) -> list[torch.optim.Optimizer]:
     hidden = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
     rest = [p for n, p in named if not (p.ndim == 2 and "embed" not in n and "lm_head" not in n)]
     return [
-        torch.optim.Muon(hidden, lr=args.lr, momentum=0.95, weight_decay=args.weight_decay),
+        Muon(hidden, lr=args.lr, momentum=0.95, weight_decay=args.weight_decay),
         torch.optim.AdamW(rest, lr=args.lr_adam, betas=(0.9, 0.95), weight_decay=0.0, eps=1e-8),
     ]
 

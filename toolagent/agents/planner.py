@@ -1,0 +1,150 @@
+"""Request -> plan -> waves in parallel -> results, with one replan where a step fails.
+
+    outcome = Planner(runtime, toolbox, rules).run("text Ana that lunch moved")
+
+The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side; what a failed
+call said is shown to the model, which may replan once. The same call with the same arguments is warned of at the third time and stopped at the fifth.
+Left out: talking back and forth (chat), choosing among several plans (agents/search.py).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextvars
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from toolagent.errors import InvalidOutput, UsageError
+from toolagent.plan import Plan, canonical, needs, substitute, waves
+from toolagent.runtimes import Runtime
+from toolagent.toolbox import Prepared, Toolbox
+from toolagent.types import Conversation, Message, ToolCall, ToolResult, ToolSpec
+
+WARN, STOP = 3, 5  # times that one call may be asked for in a request
+LONGEST = 20_000  # characters of a request; a page of a book is 2,000
+
+Retrieve = Callable[[str, Sequence[ToolSpec]], Sequence[ToolSpec]]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A plan before it runs: `plan` as the model wrote it, `resolved` with its dates, `notes` and `faults` by step (1-based)."""
+
+    plan: Plan
+    resolved: Plan = ()
+    notes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
+    text: str = ""  # what the model said instead of a plan
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request. `results` by step of the last proposal; `warnings` are for the person."""
+
+    proposal: Proposal
+    results: Mapping[int, ToolResult] = field(default_factory=dict)
+    replanned: bool = False
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        return any(r.error is not None for r in self.results.values())
+
+
+class Planner:
+    """`rules` stand in the prompt; `retrieve` chooses the tools worth showing (None: all of them)."""
+
+    def __init__(self, runtime: Runtime, toolbox: Toolbox, rules: str = "", retrieve: Retrieve | None = None, parallel: int = 4) -> None:
+        self.runtime, self.toolbox, self.rules, self.retrieve, self.parallel = runtime, toolbox, rules, retrieve, parallel
+
+    def conversation(self, request: str) -> Conversation:
+        """The prompt of a request. Raises UsageError for an empty one, or one longer than LONGEST."""
+        if not request.strip():
+            raise UsageError("the request is empty; say what is to be done")
+        if len(request) > LONGEST:
+            raise UsageError(f"the request has {len(request)} characters; at most {LONGEST} are read. Put long texts in a file or note")
+        tools = self.retrieve(request, self.toolbox.specs) if self.retrieve else self.toolbox.specs
+        system = (Message("system", self.rules),) if self.rules else ()
+        return Conversation((*system, Message("user", request)), tuple(tools))
+
+    def propose(self, conversation: Conversation, *, temperature: float = 0.0, seed: int = 0) -> Proposal:
+        """Ask the model for a plan and prepare every step; nothing runs."""
+        started = time.perf_counter()
+        message = self.runtime.generate(conversation, temperature=temperature, seed=seed)[0]
+        return prepare(self.toolbox, message, time.perf_counter() - started)
+
+    def run(self, request: str, show: Callable[[Proposal], None] | None = None) -> Outcome:
+        """The whole way; `show` is called with each proposal before it runs."""
+        started = time.perf_counter()
+        self.toolbox.begin()
+        conversation = self.conversation(request)
+        counts: Counter[str] = Counter()
+        warnings: list[str] = []
+        replanned = False
+        proposal = self.propose(conversation)
+        while True:
+            if show:
+                show(proposal)
+            results = self.execute(proposal, counts, warnings)
+            failed = [k for k, r in results.items() if r.error is not None and not r.error.startswith(("not approved", "not run"))]
+            if not failed or replanned or self.toolbox.dry_run:
+                break
+            answer = tuple(Message("tool", result=results[k]) for k in sorted(results))
+            conversation = replace(conversation, messages=(*conversation.messages, Message("assistant", proposal.text, proposal.plan), *answer))
+            try:
+                again = self.propose(conversation)
+            except InvalidOutput:
+                break
+            if not again.plan or {canonical(c.arguments) + c.name for c in again.plan} <= {canonical(c.arguments) + c.name for c in proposal.plan}:
+                break  # nothing new: the person is told what failed
+            proposal, replanned = again, True
+        return Outcome(proposal, results, replanned, tuple(warnings), time.perf_counter() - started)
+
+    def execute(self, proposal: Proposal, counts: Counter[str], warnings: list[str]) -> dict[int, ToolResult]:
+        """Run a prepared plan wave by wave. A step whose input failed is not run; neither is any step of a plan with faults."""
+        plan = proposal.resolved
+        if proposal.faults:
+            return {k: ToolResult(str(k), error=proposal.faults.get(k) or "not run: another step of the plan is not valid") for k in range(1, len(plan) + 1)}
+        results: dict[int, ToolResult] = {}
+        for wave in waves(plan):
+            outputs = {k: r.output for k, r in results.items() if r.error is None}
+            ready: list[int] = []
+            for k in wave:
+                call = plan[k - 1]
+                broken = [r for r in needs(plan, k) if results[r].error is not None]
+                key = call.name + canonical(substitute(call.arguments, outputs))
+                counts[key] += 1
+                if broken:
+                    results[k] = ToolResult(str(k), error=f"not run: step {broken[0]} failed")
+                elif counts[key] >= STOP:
+                    results[k] = ToolResult(str(k), error=f"not run: {call.name} was asked for {counts[key]} times with the same arguments")
+                else:
+                    if counts[key] == WARN:
+                        warnings.append(f"{call.name} was asked for {WARN} times with the same arguments")
+                    ready.append(k)
+            with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
+                jobs = {k: pool.submit(contextvars.copy_context().run, self.toolbox.call, plan[k - 1], outputs) for k in ready}
+                for k, job in jobs.items():
+                    results[k] = job.result()
+        return results
+
+
+def prepare(toolbox: Toolbox, message: Message, seconds: float = 0.0) -> Proposal:
+    """The model's turn -> a proposal: every step validated, every date resolved, every fault noted."""
+    resolved: list[ToolCall] = []
+    notes: dict[int, tuple[str, ...]] = {}
+    faults: dict[int, str] = {}
+    for k, call in enumerate(message.tool_calls, 1):
+        made = toolbox.prepare(call, references=True)
+        if isinstance(made, Prepared):
+            resolved.append(made.call)
+            if made.notes:
+                notes[k] = made.notes
+        else:
+            resolved.append(call)
+            faults[k] = made.error or "not valid"
+    return Proposal(message.tool_calls, tuple(resolved), notes, faults, message.content, seconds)

@@ -1,0 +1,302 @@
+"""GGUF on llama.cpp: the default runtime, offline, on any processor.
+
+A plan is written one step at a time under the grammar of that step (decoding/plan_grammar.py), so it always parses, names only tools at hand and
+refers only to earlier steps. What is common with the prompt before stays in the cache. Uses llama-cpp-python's low-level API: one context, no
+copies of logits. Left out: several candidates in one batch, cache on disk, adapters.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import os
+import pathlib
+import random
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toolagent.dialects import compact
+from toolagent.errors import ContextOverflow, InvalidOutput, NoModel, UsageError
+from toolagent.types import Conversation, Message, ToolSpec
+
+STEPS = 12  # most steps of a plan
+STEP_TOKENS = 220  # most tokens of one step; beyond it the shortest way to its end is taken
+MAGIC = b"GGUF"
+
+
+def threads() -> int:
+    """Processors this process may use: its affinity, capped by the control group's quota. More threads than that stall each other."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    try:
+        quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, min(count, 4))
+
+
+def check_file(path: pathlib.Path) -> None:
+    """NoModel unless the file begins as a GGUF that llama.cpp may be shown."""
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            head = file.read(24)
+    except OSError as error:
+        raise NoModel(f"no model at {path}: {error.strerror}. Give --model FILE.gguf or a bundle directory") from error
+    if len(head) < 24 or head[:4] != MAGIC:
+        raise NoModel(f"{path} is no GGUF file")
+    version, tensors, pairs = struct.unpack("<IQQ", head[4:24])
+    if version not in (2, 3) or tensors > 100_000 or pairs > 100_000 or tensors * 24 > size:
+        raise NoModel(f"{path} is no GGUF file of a known version, or it is damaged")
+
+
+class Weights:
+    """A GGUF held open: tokens, logits, and a cache of the last prompt. Not for several threads at once."""
+
+    def __init__(self, path: pathlib.Path, context: int = 4096, exact: bool = False, n_threads: int = 0) -> None:
+        import llama_cpp
+
+        self.path = path
+        check_file(path)
+        self.api = llama_cpp
+        silence(llama_cpp)
+        llama_cpp.llama_backend_init()
+        model_params = llama_cpp.llama_model_default_params()
+        model_params.n_gpu_layers = 0 if exact else model_params.n_gpu_layers
+        self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
+        if not self.model:
+            raise NoModel(f"{path} is damaged or of an architecture that this llama.cpp does not know")
+        self.vocab = llama_cpp.llama_model_get_vocab(self.model)
+        self.size = llama_cpp.llama_vocab_n_tokens(self.vocab)
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = self.context = context
+        params.n_batch = params.n_ubatch = 512
+        params.n_threads = params.n_threads_batch = n_threads or threads()
+        params.flash_attn_type = 0  # slower for single tokens on a CPU, and less exact
+        if exact:
+            params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32
+        self.ctx = llama_cpp.llama_init_from_model(self.model, params)
+        if not self.ctx:
+            raise NoModel(f"{path}: llama.cpp could not make a context of {context} tokens; is there enough memory?")
+        self.memory = llama_cpp.llama_get_memory(self.ctx)
+        self.cached: list[int] = []
+        self.end = llama_cpp.llama_vocab_eos(self.vocab)
+
+    def close(self) -> None:
+        if getattr(self, "ctx", None):
+            self.api.llama_free(self.ctx)
+            self.ctx = None
+        if getattr(self, "model", None):
+            self.api.llama_model_free(self.model)
+            self.model = None
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # at interpreter exit the library may be gone
+            pass
+
+    def metadata(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(1 << 16)
+        n = self.api.llama_model_meta_val_str(self.model, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if n >= 0 else ""
+
+    def tokens(self, text: str, special: bool = False) -> list[int]:
+        raw = text.encode("utf-8")
+        out = (self.api.llama_token * (len(raw) + 8))()
+        n = self.api.llama_tokenize(self.vocab, raw, len(raw), out, len(out), False, special)
+        if n < 0:
+            raise UsageError("the text cannot be tokenised")
+        return list(out[:n])
+
+    def piece(self, token: int) -> bytes:
+        buffer = ctypes.create_string_buffer(512)
+        n = self.api.llama_token_to_piece(self.vocab, token, buffer, len(buffer), 0, True)
+        return buffer.raw[: max(n, 0)]
+
+    def mark(self, text: str) -> int:
+        """The id of a token that is written as one, or NoModel."""
+        found = self.tokens(text, special=True)
+        if len(found) != 1:
+            raise NoModel(f"{self.path} has no token {text}: it was not made for the compact dialect")
+        return found[0]
+
+    def feed(self, ids: Sequence[int], logits_for_all: bool = False) -> None:
+        """Put these tokens behind what is cached."""
+        if len(self.cached) + len(ids) > self.context:
+            raise ContextOverflow(f"{len(self.cached) + len(ids)} tokens do not fit the context of {self.context}")
+        for at in range(0, len(ids), 512):
+            part = list(ids[at : at + 512])
+            batch = self.api.llama_batch_init(len(part), 0, 1)
+            try:
+                batch.n_tokens = len(part)
+                for i, token in enumerate(part):
+                    batch.token[i] = token
+                    batch.pos[i] = len(self.cached) + i
+                    batch.n_seq_id[i] = 1
+                    batch.seq_id[i][0] = 0
+                    batch.logits[i] = logits_for_all or at + i == len(ids) - 1
+                if self.api.llama_decode(self.ctx, batch) != 0:
+                    raise NoModel(f"{self.path}: llama.cpp failed to run the model")
+            finally:
+                self.api.llama_batch_free(batch)
+            self.cached += part
+
+    def prompt(self, ids: Sequence[int]) -> None:
+        """Have exactly these tokens cached, reusing the longest common beginning with what was there."""
+        keep = 0
+        limit = min(len(self.cached), len(ids) - 1)
+        while keep < limit and self.cached[keep] == ids[keep]:
+            keep += 1
+        if not self.api.llama_memory_seq_rm(self.memory, 0, keep, -1):
+            keep = 0
+            self.api.llama_memory_clear(self.memory, True)
+        self.cached = self.cached[:keep]
+        self.feed(ids[keep:])
+
+    def logits(self) -> Any:
+        """Logits after the last token, (V,) float32: a view that lives until the next feed."""
+        import numpy
+
+        pointer = self.api.llama_get_logits_ith(self.ctx, -1)
+        return numpy.ctypeslib.as_array(pointer, shape=(self.size,))
+
+    def all_logits(self, ids: Sequence[int]) -> Any:
+        """(T, V) for a text of at most 512 tokens a piece, computed from nothing."""
+        import numpy
+
+        self.api.llama_memory_clear(self.memory, True)
+        self.cached = []
+        out = []
+        for at in range(0, len(ids), 512):
+            part = ids[at : at + 512]
+            self.feed(part, logits_for_all=True)
+            pointer = self.api.llama_get_logits(self.ctx)
+            out.append(numpy.ctypeslib.as_array(pointer, shape=(len(part), self.size)).copy())
+        return numpy.concatenate(out)
+
+
+_quiet: Any = None
+
+
+def silence(llama_cpp: Any) -> None:
+    """llama.cpp writes its log to stderr; errors reach the user as exceptions instead (TOOLAGENT_DEBUG=1 shows the log)."""
+    global _quiet
+    if _quiet is None and os.environ.get("TOOLAGENT_DEBUG") != "1":
+        _quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
+        llama_cpp.llama_log_set(_quiet, ctypes.c_void_p(0))
+
+
+class LlamaCpp:
+    """A bundle's or file's model as a Runtime. `hold`: words are held to the request (see decoding/plan_grammar.py)."""
+
+    dialect = "compact"
+
+    def __init__(self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5) -> None:
+        import llguidance.llamacpp
+
+        folder = pathlib.Path(path)
+        file = folder / "model.gguf" if folder.is_dir() else folder
+        self.weights = Weights(file, context)
+        if self.weights.metadata("toolagent.dialect") != "compact":
+            raise NoModel(f"{file} was not made by toolagent for the compact dialect; run it behind a server and use --runtime openai")
+        self.hold = hold
+        self.call_threshold = call_threshold
+        self.plan_mark = self.weights.mark(compact.PLAN)
+        self.end_mark = self.weights.mark(compact.END)
+        self.ll = llguidance.llamacpp.lltokenizer_from_vocab(self.weights.vocab, eos_token=self.end_mark)
+
+    def generate(self, conversation: Conversation, *, n: int = 1, temperature: float = 0.0, seed: int = 0) -> list[Message]:
+        """n plans (greedy at temperature 0), or plain text where the model would not call. Raises ContextOverflow, InvalidOutput."""
+        request = next((m.content for m in reversed(conversation.messages) if m.role == "user"), "")
+        ids = self.prompt_tokens(conversation)
+        room = self.weights.context - len(ids)
+        if room < 64:
+            raise ContextOverflow(f"the prompt has {len(ids)} tokens; the context holds {self.weights.context}. Say it shorter or show fewer tools")
+        out = []
+        for i in range(n):
+            rng = random.Random(f"{seed}:{i}")
+            self.weights.prompt(ids)
+            out.append(compact.parse(self.turn(conversation.tools, request, temperature, rng, room)))
+        return out
+
+    def prompt_tokens(self, conversation: Conversation) -> list[int]:
+        """As in training: marks are tokens, foreign text never is (compact breaks its marks up)."""
+        return self.weights.tokens(compact.render(conversation), special=True)
+
+    def turn(self, tools: Sequence[ToolSpec], request: str, temperature: float, rng: random.Random, room: int) -> str:
+        import numpy
+
+        first = numpy.asarray(self.weights.logits(), dtype=numpy.float64)
+        called = 1.0 / float(numpy.exp(first - first[self.plan_mark]).sum())
+        if not tools or (called < self.call_threshold if temperature == 0 else rng.random() > called):
+            return " " + NO_TOOL
+        self.weights.feed([self.plan_mark, *self.weights.tokens("\n")])
+        text, done = compact.PLAN + "\n", []
+        specs = {t.name: t for t in tools}
+        for k in range(1, STEPS + 1):
+            line = self.step(tools, request, done, temperature, rng, room - (len(self.weights.cached)))
+            if line is None:
+                break
+            call = compact.parse_call(line.rstrip("\n"), k)
+            text += line
+            done.append((k, call.name, specs[call.name].returns or {}))
+        return text + compact.END
+
+    def step(self, tools: Sequence[ToolSpec], request: str, done: Sequence[tuple[int, str, Mapping[str, Any]]], temperature: float, rng: random.Random, room: int) -> str | None:
+        """One line under its grammar, or None where the model ends the plan."""
+        from llguidance import LLMatcher
+
+        from toolagent.decoding.plan_grammar import step_grammar
+
+        matcher = LLMatcher(self.ll, step_grammar(tools, request, done, self.hold))
+        if matcher.is_error():
+            raise InvalidOutput(f"the grammar of a step is broken: {matcher.get_error()}")
+        out: list[int] = []
+        while True:
+            allowed = allowed_tokens(matcher)
+            if not out and done:
+                allowed = [*allowed, self.end_mark]
+            if matcher.is_accepting() and out:
+                break
+            if not len(allowed):
+                raise InvalidOutput("the grammar of a step has no way on")
+            token = self.pick(allowed, temperature, rng, hurry=len(out) > STEP_TOKENS)
+            if token == self.end_mark and not out:
+                return None
+            if not matcher.consume_token(token):
+                raise InvalidOutput(f"the grammar refused a token that it had allowed: {matcher.get_error()}")
+            out.append(token)
+            self.weights.feed([token])
+        return b"".join(self.weights.piece(t) for t in out).decode("utf-8")
+
+    def pick(self, allowed: Any, temperature: float, rng: random.Random, hurry: bool = False) -> int:
+        """The best or a sampled token among these. In a hurry, a token that closes a value is taken when one is allowed."""
+        import numpy
+
+        if hurry:
+            for token in allowed:
+                if self.weights.piece(int(token)).lstrip()[:1] in (b'"', b")", b"]"):
+                    return int(token)
+        index = numpy.asarray(allowed, dtype=numpy.int64)
+        scores = self.weights.logits()[index]
+        if temperature <= 0:
+            return int(index[int(scores.argmax())])
+        weights = numpy.exp((scores - scores.max()) / temperature)
+        mark = rng.random() * float(weights.sum())
+        return int(index[min(int(numpy.searchsorted(numpy.cumsum(weights), mark)), len(index) - 1)])
+
+
+NO_TOOL = "None of these tools can do that."
+
+
+def allowed_tokens(matcher: Any) -> Any:
+    """Ids that the grammar allows next, ascending."""
+    import numpy
+
+    mask = numpy.frombuffer(matcher.compute_bitmask(), dtype=numpy.uint8)
+    return numpy.flatnonzero(numpy.unpackbits(mask, bitorder="little"))
+
+
