@@ -384,8 +384,9 @@ def write_file(path: str | os.PathLike[str], data: str | bytes) -> pathlib.Path:
     raw = data.encode("utf-8") if isinstance(data, str) else data
     try:
         before = full.read_bytes() if full.exists() else None
-        with changing({"op": "write", "path": str(full), "before": before, "after": raw, "folders": absent(full)}):
-            full.parent.mkdir(parents=True, exist_ok=True)
+        folders = absent(full)
+        with changing({"op": "write", "path": str(full), "before": before, "after": raw, "folders": folders}):
+            make(folders)
             handle, temporary = tempfile.mkstemp(dir=full.parent, prefix=".toolagent-")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -409,8 +410,9 @@ def move_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
             raise ToolFailed(f"{new} exists already")
         if not old.exists():
             raise ToolFailed(f"there is no {old}")
-        with changing({"op": "move", "path": str(old), "to": str(new), "folders": absent(new)}):
-            new.parent.mkdir(parents=True, exist_ok=True)
+        folders = absent(new)
+        with changing({"op": "move", "path": str(old), "to": str(new), "folders": folders}):
+            make(folders)
             os.rename(old, new)
     except OSError as error:
         raise ToolFailed(f"cannot move {old} to {new}: {error.strerror or error}") from error
@@ -420,6 +422,11 @@ def move_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
 def absent(path: pathlib.Path) -> list[str]:
     """The folders above the path that do not exist yet, outermost first."""
     return [str(folder) for folder in reversed(path.parents) if not folder.exists()]
+
+
+def make(folders: list[str]) -> None:
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)  # the journal may have made one of them, or another call
 
 
 def changing(entry: dict[str, Any]) -> contextlib.AbstractContextManager[None]:

@@ -8,8 +8,8 @@ The journal is written ahead: what a file was and the hash of what it becomes ar
 file is either as it was or as the journal says, and undo knows both; at worst a stray '.toolagent-*' temporary file stays behind.
 
 Left out: a Python thread cannot be killed, so a tool that runs out of time lives on, but write_file and move_file refuse it from then on.
-What tools do without those two (mail that is sent) is neither stopped nor undone. A date behind a "$ref" is not resolved. Old journals
-stay on disk.
+What tools do without those two (mail that is sent) is neither stopped nor undone. A date behind a "$ref" is not resolved. A "$k" inside a
+list or object is filled in as text, never read as JSON. Old journals stay on disk. Two programs that write to one home are not kept apart.
 
     toolagent run "make a note of the agenda" --pack tools --dry-run
 """
@@ -309,7 +309,7 @@ def check_schema(spec: ToolSpec) -> None:
     except jsonschema.SchemaError as error:
         raise UsageError(f"the parameters of {spec.name!r} are no JSON Schema: {brief(error.message, 300)}") from error
     except exceptions.Unresolvable as error:
-        raise UsageError(f"the parameters of {spec.name!r} refer to {error.ref!r}, which is not in them") from error
+        raise UsageError(f"the parameters of {spec.name!r} refer to {pointer!r}, which is not in them") from error
 
 
 def pointers(schema: Any) -> Iterator[str]:
@@ -357,9 +357,8 @@ def sentences(error: Any) -> list[str]:
     properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
     match error.validator:
         case "required":
-            lacking = [name for name in wanted if name not in instance]
-            texts = {n: properties.get(n, {}).get("description", "") if isinstance(properties.get(n), dict) else "" for n in lacking}
-            return [f"missing argument {joined(where, n)}" + (f": {brief(texts[n])}" if texts[n] else "") for n in lacking]
+            lacking = {name: brief(flat(properties.get(name)).get("description", "")) for name in wanted if name not in instance}
+            return [f"missing argument {joined(where, name)}" + (text and f": {text}") for name, text in lacking.items()]
         case "additionalProperties" if wanted is False:
             extra = [n for n in instance if n not in properties and not any(re.search(p, n) for p in schema.get("patternProperties", ()))]
             return [f"unknown argument {joined(where, n)}{nearest(n, properties)}" for n in extra]
@@ -421,7 +420,7 @@ def settle(schema: Any, value: Any, now: datetime, lenient: bool, where: str = "
     for key, found in starts.items():
         end = f"end{key[5:]}"
         if key.startswith("start") and found.end is not None and is_date(properties.get(end)) and done.get(end) is None:
-            done[end] = replace(found, start=found.end, end=None).text()
+            done[end] = found.end_text()
     return done, notes
 
 
@@ -433,10 +432,12 @@ def moment(phrase: str, now: datetime, where: str, start: Moment | None, lenient
     """The moment that a phrase means; None for a "$k" that may stay. Raises WhenError that names the argument."""
     from toolagent import when
 
-    if lenient and plan.references(phrase):
-        return None
+    if plan.references(phrase):
+        if lenient:
+            return None
+        raise WhenError(f"argument {where}: {brief(phrase)} refers to a step that has no result")
     try:
-        return when.resolve(phrase, now) if start is None else when.resolve_end(phrase, start, now)
+        return when.resolve(phrase, now) if start is None else when.resolve_end(phrase, start.start, now)
     except WhenError as error:
         raise WhenError(f"argument {where}: {brief(str(error), 300)}") from error
 
@@ -454,7 +455,7 @@ def of_format(schema: Any, value: Any, kind: str) -> Iterator[str]:
 
 
 def fill(spec: ToolSpec, arguments: dict[str, Any], results: Mapping[int, str]) -> dict[str, Any]:
-    """The arguments with "$k" replaced. An argument that takes no string and is a whole "$k" is read as JSON: "3" as 3, '["a"]' as a list."""
+    """The arguments with "$k" replaced. Where an argument takes no string, a whole "$k" is read as JSON: "3" as 3, '["a"]' as a list."""
     filled: dict[str, Any] = plan.substitute(arguments, results)
     for name, value in arguments.items():
         expected = kinds(spec.properties.get(name))

@@ -26,6 +26,9 @@ create table if not exists files(id integer primary key, folder text, name text)
 create index if not exists files_folder on files(folder);
 create virtual table if not exists words using fts5(text, prefix='2 3');
 """
+FIND = """
+select folder, name from words join files on files.id = words.rowid where words match ? order by length(name), folder, name limit ?
+"""
 SETTLED = 2 * 10**9  # nanoseconds: a folder touched later than this may change again within one tick of its clock
 MOST = 200  # candidates that are compared
 
@@ -39,10 +42,7 @@ def candidates(name: str) -> list[pathlib.Path]:
     begins = [f'"{w}"' + ("*" if len(w) > 2 or not w.isascii() else "") for w in (*parts, "".join(parts))]
     query = f"({' AND '.join(begins[:-1])}) OR {begins[-1]}"
     with LOCK, opened() as db:
-        rows = db.execute(
-            "select folder, name from words join files on files.id = words.rowid where words match ? order by length(name), folder, name limit ?",
-            (query, MOST),
-        ).fetchall()
+        rows = db.execute(FIND, (query, MOST)).fetchall()
     return [path for folder, file in rows if (path := inside(pathlib.Path(folder, file))) is not None]
 
 

@@ -71,7 +71,7 @@ def step_grammar(
             heads.append(f"{quoted(f'{number} {spec.name}(')} {made}")
     if not heads:
         raise UsageError("no tool can be called: every one needs what the request does not hold")
-    run = f"RUN: %regex {json.dumps({'substring_words': escaped(' '.join(request.split()))}, ensure_ascii=False)}\nWORDS: RUN & /\\S(.|\\n)*/\n"
+    run = f"RUN: %regex {json.dumps({'substring_words': escaped(' '.join(request.split()))}, ensure_ascii=False)}\nWORDS: RUN & /\\S((.|\\n)*\\S)?/\n"
     return "%llguidance {}\nstart: (" + " | ".join(heads) + ') ")\\n"\n' + (run if hold else 'WORDS: /[^"\\\\\\x00-\\x1f]{1,200}/\n') + "\n".join(rules.lines) + "\n"
 
 
@@ -106,7 +106,7 @@ def references(rules: Rules, kind: str) -> list[str]:
     fit = []
     for k, _, returns in rules.done:
         made = str((returns or {}).get("format", ""))
-        if kind in LOOSE or made == kind or (kind not in LITERALS and kind not in ("name", "date-time") and not made):
+        if kind in LOOSE or made == kind or (kind == "name" and made == "uri"):
             fit.append(f"${k}")
     return fit
 
