@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,7 +43,10 @@ def answer(now: str, phrase: str) -> tuple[list[str], tuple[str, ...]]:
         moment = resolve(phrase, moment_in(now))
     except WhenError as error:
         return ["ERROR", "-", "-"], (str(error),)
-    text = [written.removesuffix(":00") if written.count(":") == 2 else written for written in (moment.text(), moment.end_text())]
+    text = [
+        written.removesuffix(":00") if written.count(":") == 2 else written
+        for written in (moment.text(), moment.end_text())
+    ]
     return ["~" * bool(moment.warnings) + text[0], text[1] or "-", str(int(moment.all_day))], moment.warnings
 
 
@@ -153,16 +157,24 @@ def test_the_last_time_instead_of_the_next() -> None:
     assert last("christmas") == "2024-12-25"
 
 
-@pytest.mark.parametrize("phrase", ["", "   ", "\0", "a\0b", "🎉", "friday " * 150_000, "9" * 1_000_000, "at 9" + "9" * 150, "\n"])
+@pytest.mark.parametrize(
+    "phrase", ["", "   ", "\0", "a\0b", "🎉", "friday " * 150_000, "9" * 1_000_000, "at 9" + "9" * 150, "\n"]
+)
 def test_what_is_no_phrase_is_refused(phrase: str) -> None:
-    for refuse in (lambda: resolve(phrase, WEDNESDAY), lambda: duration(phrase), lambda: resolve_end(phrase, START, WEDNESDAY)):
+    for refuse in (
+        lambda: resolve(phrase, WEDNESDAY),
+        lambda: duration(phrase),
+        lambda: resolve_end(phrase, START, WEDNESDAY),
+    ):
         with pytest.raises(WhenError) as error:
             refuse()
         assert len(str(error.value)) < 400
 
 
 def test_a_refusal_names_the_phrase_and_what_to_say_instead() -> None:
-    with pytest.raises(WhenError, match=r"'whenever' is not understood: 'whenever' names no time; say .*'friday at 15:00'"):
+    with pytest.raises(
+        WhenError, match=r"'whenever' is not understood: 'whenever' names no time; say .*'friday at 15:00'"
+    ):
         resolve("whenever", WEDNESDAY)
     with pytest.raises(WhenError, match="the word 'foo' is not known"):
         resolve("friday at 3 foo", WEDNESDAY)
@@ -176,33 +188,57 @@ def test_a_repetition_is_refused_as_one() -> None:
 
 def test_the_ends_of_the_calendar() -> None:
     for now in (datetime.min, datetime.max, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=NEW_YORK)):
-        for phrase in ("tomorrow", "yesterday", "at 9", "friday", "the 31st", "christmas", "last week", "in 5 hours", "3pm CET", "easter"):
-            try:
+        for phrase in (
+            "tomorrow",
+            "yesterday",
+            "at 9",
+            "friday",
+            "the 31st",
+            "christmas",
+            "last week",
+            "in 5 hours",
+            "3pm CET",
+            "easter",
+        ):
+            with contextlib.suppress(WhenError):
                 resolve(phrase, now)
-            except WhenError:
-                pass
 
 
 def test_importing_loads_no_parser() -> None:
-    heavy = "import sys, toolagent.when; print([m for m in ('dateparser', 'dateutil', 'regex', 'pytz') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    heavy = "import sys, toolagent.when; print([m for m in ('dateparser', 'dateutil', 'pytz') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
 
-VOCABULARY = """today tomorrow yesterday tonight friday monday sat this next last coming at 3 5 8 9 11 12 10:30 9am 2-3pm 14:00 half quarter
-    past to until - and between from for an hour two hours in a minutes 3 days the 3rd 5th 31st of december february january 29 christmas easter
-    week weekend weekends month year quarter morning evening night noon midnight after before by end start first second last early late now time
-    UTC CET pacific 2026 7/6 22.12. 2026-02-28 T09:30 every all day fortnight whole ago couple 1h30 8h30 0900 hrs mid oclock until - , & / mañana de
-    a las soon later mondays Europe/Berlin""".split()
+VOCABULARY = when.names("""
+    today tomorrow yesterday tonight friday monday sat this next last coming at 3 5 8 9 11 12 10:30 9am 2-3pm 14:00 half
+    quarter past to until - and between from for an hour two hours in a minutes days the 3rd 5th 31st of december
+    february january 29 christmas easter week weekend weekends month year morning evening night noon midnight after
+    before by end start first second early late now time UTC CET pacific 2026 7/6 22.12. 2026-02-28 T09:30 every all
+    fortnight whole ago couple 1h30 8h30 0900 130 hrs mid oclock , & / mañana de a las soon later mondays Europe/Berlin ²
+""")
 NOWS = st.builds(
     lambda naive, zone: naive.replace(tzinfo=zone),
     st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)),
-    st.sampled_from([None, UTC, BERLIN, NEW_YORK, ZoneInfo("Asia/Kolkata"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Africa/Cairo")]),
+    st.sampled_from(
+        [
+            None,
+            UTC,
+            BERLIN,
+            NEW_YORK,
+            ZoneInfo("Asia/Kolkata"),
+            ZoneInfo("Australia/Lord_Howe"),
+            ZoneInfo("Africa/Cairo"),
+        ]
+    ),
 )
-SENTENCES = st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=7).map(" ".join)
+RANGES = st.sampled_from(sorted({row[1] for row in rows() if row[3] != "-"}))
+SENTENCES = st.lists(st.sampled_from(sorted(VOCABULARY)), min_size=1, max_size=7).map(" ".join)
 TABLED = st.sampled_from(sorted({row[1] for row in rows() if row[0] != "duration"}))
-LAW = settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+LAW = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 
 
 def resolved(phrase: str, now: datetime) -> Moment:
@@ -214,14 +250,12 @@ def resolved(phrase: str, now: datetime) -> Moment:
 
 
 @LAW
-@given(phrase=st.one_of(st.text(max_size=40), SENTENCES), now=NOWS, start=NOWS)
+@given(phrase=st.one_of(st.text(max_size=40), SENTENCES, TABLED), now=NOWS, start=NOWS)
 def test_nothing_but_a_refusal_is_raised(phrase: str, now: datetime, start: datetime) -> None:
     start = start.replace(tzinfo=now.tzinfo)
     for read in (lambda: resolve(phrase, now), lambda: duration(phrase), lambda: resolve_end(phrase, start, now)):
-        try:
+        with contextlib.suppress(WhenError):
             read()
-        except WhenError:
-            pass
 
 
 @LAW
@@ -243,10 +277,9 @@ def test_what_is_past_says_so(phrase: str, now: datetime) -> None:
 
 
 @LAW
-@given(phrase=st.one_of(TABLED, SENTENCES), now=NOWS)
+@given(phrase=RANGES, now=NOWS)
 def test_an_end_comes_after_its_start(phrase: str, now: datetime) -> None:
     moment = resolved(phrase, now)
-    assume(moment.end is not None)
     assert moment.end is not None
     assert moment.start <= moment.end if moment.all_day else moment.start.astimezone(UTC) < moment.end.astimezone(UTC)
     assert moment.start.tzinfo is moment.end.tzinfo is now.tzinfo
@@ -264,7 +297,12 @@ def test_a_length_is_its_hours_and_minutes(hours: int, minutes: int) -> None:
 @LAW
 @given(day=st.dates(datetime(1990, 1, 1).date(), datetime(2090, 1, 1).date()), now=NOWS)
 def test_a_date_in_words_is_that_date(day: datetime, now: datetime) -> None:
-    for written in (f"{day:%B} {day.day}, {day.year}", f"{day.day} {day:%b} {day.year}", f"{day:%A}, {day:%B} {day.day} {day.year}", f"{day}"):
+    for written in (
+        f"{day:%B} {day.day}, {day.year}",
+        f"{day.day} {day:%b} {day.year}",
+        f"{day:%A}, {day:%B} {day.day} {day.year}",
+        f"{day}",
+    ):
         assert resolve(written, now) == Moment(datetime(day.year, day.month, day.day, tzinfo=now.tzinfo), None, True)
 
 

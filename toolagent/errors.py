@@ -9,8 +9,9 @@
     ├── ContextOverflow           4  the prompt does not fit the model's context
     ├── NoModel                   5  missing, corrupt or foreign model
     ├── ToolFailed                6  a tool raised, or ran out of time
-    └── InvalidOutput             7  the model wrote what is no plan
-        └── PlanError             7  a plan with a cycle, a forward reference, an unknown step
+    ├── InvalidOutput             7  the model wrote what is no plan
+    │   └── PlanError             7  a plan with a cycle, a forward reference, an unknown step
+    └── BelowThreshold            8  a benchmark did not reach what was asked of it
 
 130 is an interrupt (Ctrl-C). The model's own faults are no exceptions: they are ToolResults with an error that the model can read.
 """
@@ -60,3 +61,7 @@ class InvalidOutput(ToolagentError):
 
 class PlanError(InvalidOutput):
     pass
+
+
+class BelowThreshold(ToolagentError):
+    exit_code = 8

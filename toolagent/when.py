@@ -17,11 +17,11 @@ says otherwise ('3 in the morning'). A time without a day is the next such time.
 day.month. 'in two days' is a day, 'in two hours' an instant. The end of a range is the first such time after its start.
 Results have now's zone (none if now has none) and whole seconds.
 
-Why not a parser alone: of the 969 times in tests/when_phrases.tsv dateparser 1.5 gets 378, ends of ranges not asked for;
-412 it does not know and 179 it gets wrong without a word (dateutil: 157, 697, 115). It knows no range, no 'half past
-four', takes 'next friday' for 'friday', drops what it does not know ('mañana a las 5' is tomorrow at this minute) and
-makes dates of 'a' and 'ok'. So it is asked last and about foreign words only; its answer must show every number of the
-phrase, and comes with a warning. Easter is dateutil's.
+Why not a parser alone: of the 1036 times in tests/when_phrases.tsv dateparser 1.5 gets 396; 450 it does not know, and
+190 it gets wrong without a word (dateutil: 173, 742, 121). It knows no range, no 'half past four', takes 'next friday'
+for 'friday', drops what it does not know ('mañana a las 5' is tomorrow at this minute) and makes dates of 'a' and 'ok'.
+So it is asked last and about foreign words only; its answer must show every number of the phrase, and comes with a
+warning. Easter is dateutil's.
 
 Left out: repetition, seasons, 'the week of', sunrise by place, several times in one phrase, languages beyond a few
 words.
@@ -156,6 +156,7 @@ PARTS = {
     "work": Part(17 * 60, 12, 24, habit=True),
     "school": Part(15 * 60 + 30, 12, 20, habit=True),
 }
+COARSE = {"morning", "afternoon", "evening", "night"}
 MEALS = {"breakfast", "brunch", "lunch", "tea", "dinner"}  # 'after lunch' is an hour after its start
 WHOLE = {"morning": (9, 12), "afternoon": (12, 18), "evening": (18, 22), "night": (20, 24)}  # 'all afternoon', in hours
 EDGES = {"start": 9, "end": 17}  # of a working day, in hours
@@ -199,7 +200,8 @@ ALIASES = table("""
     all day long, all day, allday, the whole of, whole of, all of, whole day, entire, all = whole;
     couple of = couple; no later than, not later than = by; xmas = christmas; xmas eve = christmas eve;
     as soon as possible = asap; some time, at some point = sometime; later on = later;
-    till, til, thru, through = until; following = next; beginning = start; mid week, midweek = wednesday this week;
+    nite = night; the entire day of, the entire day, entire day = whole; till, til, thru, through = until;
+    following = next; beginning = start; mid week, midweek = wednesday this week;
     around, round, approximately, approx, roughly, circa = about; this coming, upcoming = coming
 """)
 
@@ -225,6 +227,7 @@ FOREIGN = table("""
 CONNECTORS = {"-", "/", "to", "until", "and"}
 FILLERS = names("""
     at on the of by in for from about sharp exactly precisely promptly dot due please between say just starting
+    latest
 """)
 VAGUE = names("""
     soon whenever asap eventually someday bit while few several some other tbd tba never anytime spring summer autumn
@@ -272,7 +275,11 @@ def words_of(text: str) -> list[str]:
     text = re.sub("['‘’]", "", text.lower())
     for sign, word in (("½", "1/2"), ("¼", "1/4"), ("¾", "3/4"), ("@", "at"), ("~", "about"), ("&", "and")):
         text = text.replace(sign, f" {word} ")
-    text = re.sub(r"[‐-―−]", "-", text)
+    text = re.sub(r"[‐-―−→]", "-", text)
+    text = re.sub(r"(\d)\s?h\b(?:\s?(\d\d)\b)?", r"\1h\2", text)  # 9 h 15
+    text = re.sub(
+        r"(?<=\w)-(?=(?:sec|min|hour|day|week|month|year|off))|(?<=\ball)-(?=day)", " ", text
+    )  # one-hour, all-day
     text = re.sub(
         r"(?<![^\W\d])([ap])\.\s?m\b\.?|(?<=\d)\s?([ap])\sm\b|(?<=\d)([ap])\b", r" \1\2\3m ", text
     )  # a.m., 5p
@@ -342,6 +349,7 @@ class Said:
     nth: int = 0  # the nth weekday (or day) of a month, -1 the last
     relative: int | None = None  # days from today
     toward: tuple[int, int] | None = None  # (weekday, -1 before or 1 after) the day said
+    ahead: bool = False  # the offset counts from today: in two weeks
     counts: bool = False  # the offset counts from a day that must be said
     holiday: str = ""
     period: str = ""  # day week weekend month quarter year
@@ -397,7 +405,7 @@ def put(said: Said, **fields: object) -> None:
 def whole_number(w: list[str], i: int) -> tuple[int, int]:
     """(words used, value) of '12', 'five', 'twenty five'."""
     word = w[i]
-    if word.isascii() and word.isdigit():
+    if word.isdecimal():
         return 1, int(word)
     if word in NUMBERS:
         return 1, NUMBERS[word]
@@ -422,7 +430,7 @@ def ordinal(w: list[str], i: int) -> tuple[int, int]:
 def day_number(w: list[str], i: int) -> tuple[int, int]:
     """(words used, value) of a day of the month: '3', '3rd', 'third'."""
     n, value = ordinal(w, i)
-    if not n and w[i].isdigit() and len(w[i]) < 3:
+    if not n and w[i].isdecimal() and len(w[i]) < 3:
         n, value = 1, int(w[i])
     return n, value
 
@@ -499,6 +507,8 @@ def length_rule(w: list[str], i: int, said: Said) -> int:
         return 0  # 8h30 and 14h are times, 2h is a length
     start = i + bool(lead)
     n, length = length_of(w, start)
+    if not n and w[i] == "fortnight" and w[i + 1] == "from":
+        n, length = 1, measured(1, "fortnight", False)
     after_next = w[i + 1 : i + 3] == ["after", "next"] and w[i + 3] not in WEEKDAYS
     if not n and w[i] in ("day", "week", "month", "year") and w[i + 1] in ("before", "after") and not after_next:
         n, length = 1, measured(1, w[i], False)  # the day before Christmas
@@ -513,7 +523,7 @@ def length_rule(w: list[str], i: int, said: Said) -> int:
         put(said, length=length)
     elif lead or (follows == "from" and beyond in ("now", "today")) or follows in ("ago", "hence"):
         ahead(said, length.times(-1 if follows == "ago" else 1))
-        end += 0 if lead else 1 if follows in ("ago", "hence") else 2
+        end += follows == "time" if lead else 1 if follows in ("ago", "hence") else 2  # in three days' time
     elif by_days and follows in ("from", "after", "before"):
         put(said, offset=length.times(-1 if follows == "before" else 1), counts=True)
         end += 1
@@ -540,7 +550,7 @@ def ahead(said: Said, length: Length) -> None:
     if length.seconds or length == Length():
         put(said, from_now=True, shift=length.seconds + length.days * DAY)
     else:
-        put(said, offset=length)
+        put(said, offset=length, ahead=True)
 
 
 def numeric_date_rule(w: list[str], i: int, said: Said) -> int:
@@ -572,7 +582,7 @@ def calendar_rule(w: list[str], i: int, said: Said) -> int:
     word = w[i]
     if word in MONTHS:
         j = i + 1 + (w[i + 1] == "the")
-        n, day = day_number(w, j)
+        n, day = day_number(w, j) if not said.nth else (0, 0)
         if n and w[j + n] not in ("am", "pm", "oclock", "past", "minutes") and day <= 31 and said.day is None:
             put(said, month=MONTHS[word], day=day)
             return j + n - i
@@ -587,7 +597,7 @@ def calendar_rule(w: list[str], i: int, said: Said) -> int:
         return 0
     follows = w[i + n]
     of_month = follows in MONTHS or (follows == "of" and w[i + n + 1] in MONTHS)
-    if w[i] in ORDINALS or not w[i].isdigit():  # an ordinal is a day of the month, but for 'first Monday'
+    if w[i] in ORDINALS or not w[i].isdecimal():  # an ordinal is a day of the month, but for 'first Monday'
         if follows in WEEKDAYS or follows in UNITS or follows in REPEATED:
             return 0
     elif of_month:
@@ -639,11 +649,13 @@ def spoken_rule(w: list[str], i: int, said: Said) -> int:
         j, minutes, sign = j + 1 + (w[j + 1] == "past"), 30, 1
     else:
         n, minutes = (1, 15) if w[j] == "quarter" else whole_number(w, j)
-        spoken = not w[j].isdigit()
+        spoken = not w[j].isdecimal()
         named = w[j + n] in ("minutes", "minute", "mins", "min")
         n += named
         turn = w[j + n]
         sign = {"past": 1, "after": 1, "to": -1, "until": -1, "before": -1}.get(turn, 0)
+        if turn == "of" and minutes == 15:
+            sign = -1  # a quarter of three
         if not n or not sign or not 0 < minutes < 30 or not (spoken or named or turn == "past"):
             return 0
         if turn in ("before", "after") and not named and minutes % 5:
@@ -688,18 +700,24 @@ def clock_rule(w: list[str], i: int, said: Said) -> int:
             if w[i - 1] == "in":
                 raise WhenError("a year names no day")
         kind = "24" if word.startswith("0") or w[i + 1] in CLOCK_WORDS[:-1] else kind
+    elif re.fullmatch(r"[1-9][0-5]\d", word):
+        n, hour, minute = 1, int(word[0]), int(word[1:])
+        if w[i + 1] not in ("am", "pm"):
+            said.notes.append(f"{word} is read as {hour}:{minute:02}")
     else:
         zero = word in ("oh", "zero")
+        if w[i - 1] == "in" and w[i + 1] == "":
+            raise WhenError(f"say in {word} of what")
         n, hour = whole_number(w, i + zero)
         n, minute, lone = n + zero, 0, True
-        if n == zero or len(word) > 2 and word.isdigit():
+        if n == zero or len(word) > 2 and word.isdecimal():
             return 0
         if w[i + n] == "hundred":
             n, kind, lone = n + 1, "24", False
-        elif not word.isdigit():
+        elif not word.isdecimal():
             oh = w[i + n] in ("oh", "o")
             more, minute = whole_number(w, i + n + oh)
-            if more and not w[i + n + oh].isdigit() and 10 * (not oh) <= minute < 60 and hour <= 24:
+            if more and not w[i + n + oh].isdecimal() and 10 * (not oh) <= minute < 60 and hour <= 24:
                 n, lone = n + oh + more, False
             else:
                 minute = 0
@@ -724,14 +742,16 @@ def weekday_rule(w: list[str], i: int, said: Said) -> int:
     if w[j] not in WEEKDAYS:
         return 0
     weekday, j = WEEKDAYS[w[j]], j + 1
-    if w[j : j + 2] == ["after", "next"]:
+    if w[j] == "next" and not which and w[j + 1] not in PERIODS:  # Wednesday next
+        which, j = "next", j + 1
+    elif w[j : j + 2] == ["after", "next"]:
         which, j = "after next", j + 2
     elif w[j] in ("week", "fortnight"):
         put(said, offset=measured(1, w[j], False))
         j += 1
     if w[j] in ("before", "after") and not which:
         k = j + 1 + (w[j + 1] == "the")
-        if holiday_at(w, k)[0] or w[k] in MONTHS or (ordinal(w, k)[0] and not w[k].isdigit()):
+        if holiday_at(w, k)[0] or w[k] in MONTHS or (ordinal(w, k)[0] and not w[k].isdecimal()):
             put(said, toward=(weekday, -1 if w[j] == "before" else 1))  # the Monday before Christmas
             return j + 1 - i
     if said.nth and said.weekday is not None:
@@ -798,7 +818,10 @@ def day_rule(w: list[str], i: int, said: Said) -> int:
         put(said, same_time=True)
         return 2
     elif word in PARTS:
-        put(said, part=word)
+        if said.part in COARSE and word not in COARSE and PARTS[said.part].first < PARTS[word].last:
+            said.part = word  # tonight after dinner
+        else:
+            put(said, part=word)
     elif word in ("early", "late", "mid"):
         put(said, shade=word)
     elif word == "whole":
@@ -806,6 +829,8 @@ def day_rule(w: list[str], i: int, said: Said) -> int:
     elif word in ("sometime", "later"):
         put(said, vague=word)
     elif word in ("by", "before", "after"):
+        if word != "by" and w[i + 1] in ("", "at", "on"):
+            raise WhenError(f"{word!r} says not of what")
         put(said, relation=word)
     else:
         return 0
@@ -940,7 +965,7 @@ def holiday(name: str, year: int) -> date | None:
 def apart(said: Said, notes: list[str]) -> None:
     """Words of the day that do not go together are two times in one phrase."""
     dated = bool(said.month or said.day or said.holiday or said.nth)
-    if said.holiday and (said.month or said.day or said.nth):
+    if (said.holiday and (said.month or said.day or said.nth)) or (said.nth and said.day):
         raise WhenError("it names two times")
     if said.edge and (said.clock or said.part or said.day or said.holiday or said.nth):
         raise WhenError("it names an end or a beginning and another time")
@@ -1129,11 +1154,10 @@ def seconds_of(said: Said, now: datetime, notes: list[str]) -> int | None:
         if said.shade in ("early", "late"):
             hours = EARLY if said.shade == "early" else LATE
             seconds = hours.get(said.part, seconds // HOUR) * HOUR
-            notes.append(f"{said.shade!r} is read as {seconds // HOUR:02}:00")
-        elif part and part.habit:
-            notes.append(f"{said.part!r} is read as {part.minutes // 60:02}:{part.minutes % 60:02}")
         if said.relation == "after" and said.part in MEALS:
             seconds += HOUR
+        if said.shade in ("early", "late") or (part and part.habit):
+            notes.append(f"{said.shade or said.part!r} is read as {seconds // HOUR:02}:{seconds // MINUTE % 60:02}")
         return seconds + (said.shift or 0)
     minutes = clock.hour % 12 * 60 + clock.minute
     if clock.kind in ("am", "pm"):
@@ -1232,16 +1256,16 @@ def passed_over(said: Said, days: list[date], chosen: date, round_: str, today: 
     before = max((day for day in days if day < chosen), default=None)
     if before is None or not round_:
         return
-    if round_ == "daily":
-        doubt = bool(said.edge) and chosen > today  # the end of the day, late in the evening
-    else:
-        doubt = before == today or (round_ != "monthly" and today - before <= RECENT)
-    if doubt:
+    late = round_ == "daily" and said.edge and chosen > today  # the end of the day, late in the evening
+    recent = round_ != "daily" and (before == today or (round_ != "monthly" and today - before <= RECENT))
+    if late or recent:
         notes.append(f"{before} is past: {chosen} is taken")
 
 
 def check(said: Said, chosen: date, today: date, notes: list[str]) -> None:
     """A day said in two ways should be one day."""
+    if said.ahead and (said.weekday is not None or said.day or said.relative):
+        notes.append(f"a length of time and a day are both named: {chosen} is taken")
     fixed = bool(said.day or said.holiday) and not said.nth
     if fixed and said.weekday is not None and chosen.weekday() != said.weekday:
         notes.append(f"{chosen} is a {calendar.day_name[chosen.weekday()]}, not a {calendar.day_name[said.weekday]}")
@@ -1306,7 +1330,7 @@ def range_of(left: Said, right: Said, connector: str, now: datetime, future: boo
     if (left.clock or left.part) and timed and not left.names_day() and right.names_day():  # from 3 until 5 tomorrow
         left = replace(left, **{name: getattr(right, name) for name in DAY_FIELDS})
         right = replace(right, **{name: getattr(Said(), name) for name in DAY_FIELDS})
-    if left.day and not left.month and right.month:  # 1-5 December
+    if left.day and not left.month and right.month and left.day <= (right.day or 0):  # 1-5 December
         left = replace(left, month=right.month)
     if right.year and not left.year and left.month:
         left = replace(left, year=right.year - bool(right.month and left.month > right.month))
@@ -1489,7 +1513,7 @@ def resolve(phrase: str, now: datetime, *, prefer_future: bool = True) -> Moment
 
 
 def resolve_end(phrase: str, start: datetime, now: datetime) -> Moment:
-    """An end said apart from its start: 'until four', '5pm', 'two hours', 'the 6th' -> a Moment whose start is that end.
+    """An end said apart from its start: 'until four', '5pm', 'two hours', 'the 6th' -> a Moment that starts then.
 
     A length counts from start; a time is the first such time after start, a day the first such day after it; 'tomorrow'
     and 'in an hour' count from now; of a range, its end is taken. start and now both have a time zone, or neither has.

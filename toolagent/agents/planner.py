@@ -2,8 +2,10 @@
 
     outcome = Planner(runtime, toolbox, rules).run("text Ana that lunch moved")
 
-The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side; what a failed
-call said is shown to the model, which may replan once. The same call with the same arguments is warned of at the third time and stopped at the fifth.
+The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side. What only looks
+things up goes first, so that a person who is asked (`ask`) sees the address that a mail would go to, not "$1". What a failed call said is shown to
+the model, which may replan once; what was written already is not written again. The same call with the same arguments is warned of at the third
+time and stopped at the fifth.
 Left out: talking back and forth (chat), choosing among several plans (agents/search.py).
 """
 
@@ -16,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from toolagent.errors import InvalidOutput, UsageError
+from toolagent.errors import ContextOverflow, InvalidOutput, UsageError
 from toolagent.plan import Plan, canonical, needs, substitute, waves
 from toolagent.runtimes import Runtime
 from toolagent.toolbox import Prepared, Toolbox
@@ -26,6 +28,16 @@ WARN, STOP = 3, 5  # times that one call may be asked for in a request
 LONGEST = 20_000  # characters of a request; a page of a book is 2,000
 
 Retrieve = Callable[[str, Sequence[ToolSpec]], Sequence[ToolSpec]]
+
+
+def check_request(request: str) -> None:
+    """Raises UsageError for an empty request, one longer than LONGEST, or one that is no text."""
+    if not request.strip():
+        raise UsageError("the request is empty; say what is to be done")
+    if len(request) > LONGEST:
+        raise UsageError(f"the request has {len(request)} characters; at most {LONGEST} are read. Put long texts in a file or note")
+    if any("\ud800" <= c <= "\udfff" for c in request):
+        raise UsageError("the request is no UTF-8 text")
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,9 @@ class Outcome:
         return any(r.error is not None for r in self.results.values())
 
 
+Ask = Callable[[Proposal, Mapping[int, ToolResult]], None]
+
+
 class Planner:
     """`rules` stand in the prompt; `retrieve` chooses the tools worth showing (None: all of them)."""
 
@@ -62,11 +77,8 @@ class Planner:
         self.runtime, self.toolbox, self.rules, self.retrieve, self.parallel = runtime, toolbox, rules, retrieve, parallel
 
     def conversation(self, request: str) -> Conversation:
-        """The prompt of a request. Raises UsageError for an empty one, or one longer than LONGEST."""
-        if not request.strip():
-            raise UsageError("the request is empty; say what is to be done")
-        if len(request) > LONGEST:
-            raise UsageError(f"the request has {len(request)} characters; at most {LONGEST} are read. Put long texts in a file or note")
+        """The prompt of a request. Raises UsageError."""
+        check_request(request)
         tools = self.retrieve(request, self.toolbox.specs) if self.retrieve else self.toolbox.specs
         system = (Message("system", self.rules),) if self.rules else ()
         return Conversation((*system, Message("user", request)), tuple(tools))
@@ -77,19 +89,20 @@ class Planner:
         message = self.runtime.generate(conversation, temperature=temperature, seed=seed)[0]
         return prepare(self.toolbox, message, time.perf_counter() - started)
 
-    def run(self, request: str, show: Callable[[Proposal], None] | None = None) -> Outcome:
-        """The whole way; `show` is called with each proposal before it runs."""
+    def run(self, request: str, show: Callable[[Proposal], None] | None = None, ask: Ask | None = None) -> Outcome:
+        """The whole way. `show` is called with each proposal before it runs, `ask` with it and the results so far before its first step that writes."""
         started = time.perf_counter()
         self.toolbox.begin()
         conversation = self.conversation(request)
         counts: Counter[str] = Counter()
         warnings: list[str] = []
+        written: dict[str, ToolResult] = {}
         replanned = False
         proposal = self.propose(conversation)
         while True:
             if show:
                 show(proposal)
-            results = self.execute(proposal, counts, warnings)
+            results = self.execute(proposal, counts, warnings, ask, written)
             failed = [k for k, r in results.items() if r.error is not None and not r.error.startswith(("not approved", "not run"))]
             if not failed or replanned or self.toolbox.dry_run:
                 break
@@ -97,40 +110,69 @@ class Planner:
             conversation = replace(conversation, messages=(*conversation.messages, Message("assistant", proposal.text, proposal.plan), *answer))
             try:
                 again = self.propose(conversation)
-            except InvalidOutput:
+            except (InvalidOutput, ContextOverflow):
                 break
             if not again.plan or {canonical(c.arguments) + c.name for c in again.plan} <= {canonical(c.arguments) + c.name for c in proposal.plan}:
                 break  # nothing new: the person is told what failed
             proposal, replanned = again, True
         return Outcome(proposal, results, replanned, tuple(warnings), time.perf_counter() - started)
 
-    def execute(self, proposal: Proposal, counts: Counter[str], warnings: list[str]) -> dict[int, ToolResult]:
-        """Run a prepared plan wave by wave. A step whose input failed is not run; neither is any step of a plan with faults."""
+    def execute(
+        self, proposal: Proposal, counts: Counter[str], warnings: list[str], ask: Ask | None = None, written: dict[str, ToolResult] | None = None
+    ) -> dict[int, ToolResult]:
+        """Run a prepared plan wave by wave. A step whose input failed is not run; neither is any step of a plan with faults.
+
+        `written`: what wrote without error in an earlier plan of this request, by call; such a call is answered, not run again.
+        """
         plan = proposal.resolved
         if proposal.faults:
             return {k: ToolResult(str(k), error=proposal.faults.get(k) or "not run: another step of the plan is not valid") for k in range(1, len(plan) + 1)}
         results: dict[int, ToolResult] = {}
-        for wave in waves(plan):
+        before = dict(written or {})
+        harmless = self.harmless(plan)
+        order = [tuple(k for k in wave if (k in harmless) == first) for first in (True, False) for wave in waves(plan)]
+        for wave in filter(None, order):
+            if ask and not harmless.issuperset(wave):
+                ask(proposal, results)
+                ask = None
             outputs = {k: r.output for k, r in results.items() if r.error is None}
-            ready: list[int] = []
+            ready: dict[int, str] = {}
             for k in wave:
                 call = plan[k - 1]
                 broken = [r for r in needs(plan, k) if results[r].error is not None]
                 key = call.name + canonical(substitute(call.arguments, outputs))
                 counts[key] += 1
                 if broken:
-                    results[k] = ToolResult(str(k), error=f"not run: step {broken[0]} failed")
+                    results[k] = ToolResult(str(k), error=f"not run: step {broken[0]} has no result")
+                elif key in before:
+                    results[k] = replace(before[key], call_id=str(k))
                 elif counts[key] >= STOP:
                     results[k] = ToolResult(str(k), error=f"not run: {call.name} was asked for {counts[key]} times with the same arguments")
                 else:
                     if counts[key] == WARN:
                         warnings.append(f"{call.name} was asked for {WARN} times with the same arguments")
-                    ready.append(k)
-            with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
+                    ready[k] = key
+            pool = concurrent.futures.ThreadPoolExecutor(self.parallel)
+            try:
                 jobs = {k: pool.submit(contextvars.copy_context().run, self.toolbox.call, plan[k - 1], outputs) for k in ready}
                 for k, job in jobs.items():
                     results[k] = job.result()
+                    if written is not None and results[k].error is None and self.writes(plan[k - 1]):
+                        written[ready[k]] = results[k]
+            finally:  # Ctrl-C does not wait for a slow tool; what has not begun never begins
+                pool.shutdown(wait=False, cancel_futures=True)
         return results
+
+    def writes(self, call: ToolCall) -> bool:
+        return call.name in self.toolbox.tools and self.toolbox.tools[call.name].spec.writes
+
+    def harmless(self, plan: Plan) -> set[int]:
+        """The steps that neither write nor wait for one that does."""
+        found: set[int] = set()
+        for k, call in enumerate(plan, 1):
+            if not self.writes(call) and found.issuperset(needs(plan, k)):
+                found.add(k)
+        return found
 
 
 def prepare(toolbox: Toolbox, message: Message, seconds: float = 0.0) -> Proposal:

@@ -8,7 +8,6 @@ copies of logits. Left out: several candidates in one batch, cache on disk, adap
 from __future__ import annotations
 
 import ctypes
-
 import os
 import pathlib
 import random
@@ -56,10 +55,12 @@ class Weights:
     """A GGUF held open: tokens, logits, and a cache of the last prompt. Not for several threads at once."""
 
     def __init__(self, path: pathlib.Path, context: int = 4096, exact: bool = False, n_threads: int = 0) -> None:
-        import llama_cpp
-
         self.path = path
         check_file(path)
+        try:
+            import llama_cpp
+        except (ImportError, OSError, RuntimeError) as error:
+            raise NoModel(f"llama.cpp cannot be loaded here ({error}); --runtime transformers or openai goes without it") from error
         self.api = llama_cpp
         silence(llama_cpp)
         llama_cpp.llama_backend_init()
@@ -190,11 +191,16 @@ def silence(llama_cpp: Any) -> None:
 
 
 class LlamaCpp:
-    """A bundle's or file's model as a Runtime. `hold`: words are held to the request (see decoding/plan_grammar.py)."""
+    """A bundle's or file's model as a Runtime. `hold`: words are held to the request (see decoding/plan_grammar.py).
+
+    Not `constrained`: no grammar, the model writes what it likes, which may be no plan (InvalidOutput).
+    """
 
     dialect = "compact"
 
-    def __init__(self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5) -> None:
+    def __init__(
+        self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True
+    ) -> None:
         import llguidance.llamacpp
 
         folder = pathlib.Path(path)
@@ -202,7 +208,7 @@ class LlamaCpp:
         self.weights = Weights(file, context)
         if self.weights.metadata("toolagent.dialect") != "compact":
             raise NoModel(f"{file} was not made by toolagent for the compact dialect; run it behind a server and use --runtime openai")
-        self.hold = hold
+        self.hold, self.constrained = hold, constrained
         self.call_threshold = call_threshold
         self.plan_mark = self.weights.mark(compact.PLAN)
         self.end_mark = self.weights.mark(compact.END)
@@ -229,6 +235,8 @@ class LlamaCpp:
     def turn(self, tools: Sequence[ToolSpec], request: str, temperature: float, rng: random.Random, room: int) -> str:
         import numpy
 
+        if not self.constrained:
+            return self.free(temperature, rng, room)
         first = numpy.asarray(self.weights.logits(), dtype=numpy.float64)
         called = 1.0 / float(numpy.exp(first - first[self.plan_mark]).sum())
         if not tools or (called < self.call_threshold if temperature == 0 else rng.random() > called):
@@ -244,6 +252,17 @@ class LlamaCpp:
             text += line
             done.append((k, call.name, specs[call.name].returns or {}))
         return text + compact.END
+
+    def free(self, temperature: float, rng: random.Random, room: int) -> str:
+        """Whatever the model writes, up to its end mark."""
+        out: list[int] = []
+        for _ in range(min(room - 1, STEPS * STEP_TOKENS)):
+            token = self.pick(range(self.weights.size), temperature, rng)
+            if token == self.end_mark:
+                break
+            out.append(token)
+            self.weights.feed([token])
+        return b"".join(self.weights.piece(t) for t in out).decode("utf-8", "replace")
 
     def step(self, tools: Sequence[ToolSpec], request: str, done: Sequence[tuple[int, str, Mapping[str, Any]]], temperature: float, rng: random.Random, room: int) -> str | None:
         """One line under its grammar, or None where the model ends the plan."""

@@ -94,6 +94,7 @@ def fit(
     """
     if args.threads:
         torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     out.mkdir(parents=True, exist_ok=True)
     opts = optimizers(model, args)
     peaks = [g["lr"] for o in opts for g in o.param_groups]

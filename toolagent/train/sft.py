@@ -49,8 +49,8 @@ class Args(FitArgs):
     resume: bool = False
 
 
-def forward(model: Any, rows: Sequence[Row], share: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Logits at the positions that predict a learned token: (logits (N, V), targets (N,), kinds (N,) of 1 or 2).
+def forward(model: Any, rows: Sequence[Row], share: bool = True, request: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits at the positions that predict a learned token: (logits (N, V), targets (N,), kinds (N,) of 1 or, with `request`, 2).
 
     With `share`, the rows' common prefix (P tokens) goes through the model once; its keys and values are expanded, not copied, to all rows.
     """
@@ -78,15 +78,13 @@ def forward(model: Any, rows: Sequence[Row], share: bool = True) -> tuple[torch.
     else:
         hidden = base.model(input_ids=torch.cat([torch.tensor([rows[0].ids[:shared]], device=device).expand(len(rows), -1).long(), ids], 1)).last_hidden_state
         hidden = hidden[:, shared:]
-    wanted = kinds[:, 1:] > 0  # position t predicts token t + 1
+    wanted = kinds[:, 1:] > 0 if request else kinds[:, 1:] == 1  # position t predicts token t + 1
     return base.lm_head(hidden[:, :-1][wanted]), ids[:, 1:][wanted], kinds[:, 1:][wanted]
 
 
 def make_loss(share: bool, request_weight: float) -> Callable[[Any, Sequence[Row]], tuple[torch.Tensor, torch.Tensor]]:
     def loss(model: Any, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, targets, kinds = forward(model, rows, share)
-        if request_weight == 0:
-            logits, targets, kinds = logits[kinds == 1], targets[kinds == 1], kinds[kinds == 1]
+        logits, targets, kinds = forward(model, rows, share, request_weight > 0)
         weights = torch.where(kinds == 1, 1.0, request_weight)
         return token_nll(logits, targets, weights), (kinds == 1).sum()
 
@@ -99,11 +97,10 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
     def validate(model: Any) -> dict[str, float]:
         total, tokens, right, count = 0.0, 0, 0, 0
         for rows in groups:
-            logits, targets, kinds = forward(model, rows, share)
-            keep = kinds == 1
-            total += token_nll(logits[keep], targets[keep]).item()
-            tokens += int(keep.sum())
-            hit = (logits[keep].argmax(-1) == targets[keep]).tolist()
+            logits, targets, _ = forward(model, rows, share, request=False)
+            total += token_nll(logits, targets).item()
+            tokens += len(targets)
+            hit = (logits.argmax(-1) == targets).tolist()
             at = 0
             for row in rows:
                 n = row.learned.count(1)
