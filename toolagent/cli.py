@@ -1,11 +1,11 @@
-"""The command line: one table. A command's page is imported when the command is asked for, so `toolagent --help` is instant and loads no torch.
+"""The command line: one table. A command's page is imported when it is asked for, so `toolagent --help` is instant and loads no torch.
 
     toolagent try
     toolagent run "text Ana that lunch moved to 1pm" --dry-run
 
 Answers go to stdout, the log to stderr. With --json, stdout holds one JSON value, in case of an error {"error", "exit_code"}.
-Exit codes: 0 ok, 1 failure, 2 usage, 3 denied, 4 context overflow, 5 no model, 6 a tool failed, 7 invalid model output, 8 a benchmark below its
-threshold, 130 interrupted. An error is one sentence; --debug adds the trace.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 denied, 4 context overflow, 5 no model, 6 a tool failed, 7 invalid model output, 8 a benchmark
+below its threshold, 130 interrupted. An error is one sentence; --debug adds the trace.
 """
 
 from __future__ import annotations

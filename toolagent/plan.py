@@ -1,7 +1,7 @@
 """A plan is a tuple of ToolCalls whose arguments may say "$k": the result of call k. Its edges are read off its arguments.
 
 Written "$k" or "${k}", alone or inside a longer string, at any depth. Call ids are "1", "2", ... in order. A "$20" in a plan of three calls
-is money, not a reference; "$$2" is a literal "$2" anywhere.
+is money, not a reference; "$$2" is a literal "$2" anywhere. A number of more than nine digits is never a reference.
 Left out: conditions and loops. A plan that needs to look before it decides is two plans (see agents/planner.py: replan).
 """
 
@@ -18,7 +18,9 @@ from toolagent.types import ToolCall
 
 Plan = tuple[ToolCall, ...]
 
-REFERENCE = re.compile(r"\$\$(?=[\d{])|\$(?:(\d+)|\{(\d+)\})")
+NUMBER = r"\d{1,9}(?!\d)"  # Python turns no more than 4,300 digits into a number; nine are plenty
+REFERENCE = re.compile(rf"\$\$(?={NUMBER}|\{{{NUMBER}\}})|\$(?:({NUMBER})|\{{({NUMBER})\}})", re.ASCII)
+SEARCH = 5_000  # pairs of steps that same_graph tries; an honest plan needs some dozen
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -49,14 +51,22 @@ def needs(plan: Plan, k: int) -> tuple[int, ...]:
     return tuple(sorted({r for r in references(plan[k - 1].arguments) if 1 <= r <= len(plan)}))
 
 
+def early(plan: Plan) -> dict[int, str]:
+    """The steps that read a result before it is there, each with the reason: their own, or that of a later step."""
+    found: dict[int, str] = {}
+    for k, call in enumerate(plan, 1):
+        late = [r for r in needs(plan, k) if r >= k]
+        if late[:1] == [k]:
+            found[k] = f"step {k} ({call.name}) refers to its own result ${k}"
+        elif late:
+            found[k] = f"step {k} ({call.name}) refers to ${late[0]}, which comes later; a step may only use earlier results"
+    return found
+
+
 def check(plan: Plan) -> Plan:
     """The plan itself, or PlanError with the reason: a step that refers to itself or to a later one (so no cycle can stand)."""
-    for k in range(1, len(plan) + 1):
-        for r in needs(plan, k):
-            if r == k:
-                raise PlanError(f"step {k} ({plan[k - 1].name}) refers to its own result ${k}")
-            if r > k:
-                raise PlanError(f"step {k} ({plan[k - 1].name}) refers to ${r}, which comes later; a step may only use earlier results")
+    for reason in early(plan).values():
+        raise PlanError(reason)
     return plan
 
 
@@ -95,23 +105,32 @@ def to_rows(plan: Plan) -> list[dict[str, Any]]:
 
 
 def from_rows(rows: Any) -> Plan:
-    """The plan of such rows; ids that are not 1..n are renumbered along with the references to them. DataError, PlanError."""
+    """The plan of such rows; ids that are not 1..n are renumbered along with the references to them. DataError, PlanError.
+
+    A "$k" that no row has, but with ids below and above it, refers to a step that is missing: PlanError. Outside the ids it is money, and
+    stays so: where the new numbers would make it a step's, it is written "$$k".
+    """
     if not isinstance(rows, list) or not all(isinstance(r, dict) and isinstance(r.get("tool"), str) for r in rows):
         raise DataError('a plan is a list of {"id", "tool", "args"}')
     ids = [r.get("id", k) for k, r in enumerate(rows, 1)]
-    if not all(isinstance(i, int) and i >= 0 for i in ids) or len(set(ids)) != len(ids):
+    if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in ids) or len(set(ids)) != len(ids):
         raise DataError(f"the ids of a plan must be different whole numbers: {ids}")
     place = {i: k for k, i in enumerate(ids, 1)}
 
-    def renumber(text: str) -> str:
-        return REFERENCE.sub(lambda m: m[0] if m[0] == "$$" else f"${place.get(int(m[1] or m[2]), m[1] or m[2])}", text)
+    def renumber(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$$"
+        k = int(match[1] or match[2])
+        return f"${place[k]}" if k in place else f"${match[0]}" if 1 <= k <= len(ids) else match[0]
 
     calls = []
     for k, row in enumerate(rows, 1):
         arguments = row.get("args", {})
         if not isinstance(arguments, dict):
             raise DataError(f"step {k}: args must be an object")
-        calls.append(ToolCall(row["tool"], map_strings(arguments, renumber), str(k)))
+        if lost := [r for r in references(arguments) if r not in place and min(ids) < r < max(ids)]:
+            raise PlanError(f"step {ids[k - 1]} ({row['tool']}) refers to ${lost[0]}, and there is no step {lost[0]}")
+        calls.append(ToolCall(row["tool"], map_strings(arguments, lambda text: REFERENCE.sub(renumber, text)), str(k)))
     return check(tuple(calls))
 
 
@@ -119,24 +138,56 @@ def same_graph(a: Plan, b: Plan, same: Callable[[ToolCall, ToolCall], bool] | No
     """True when one numbering turns plan a into plan b: equal calls after renaming "$k". Order does not count, only data flow.
 
     `same` compares two calls whose references were already renamed to b's numbers (default: same name and arguments as JSON).
-    Exact by backtracking; steps are paired along b's order, so a reference is always to a step that has its partner. Plans are short.
+    By backtracking; steps are paired along a's order, so a reference is always to a step that has its partner. Without a `same`, only steps
+    of one colour are paired, so that look-ups that are alike do not multiply. After SEARCH pairs the plans count as different.
     """
     if len(a) != len(b) or Counter(c.name for c in a) != Counter(c.name for c in b):
         return False
+    colour_a, colour_b = colours(a, b) if same is None else ([c.name for c in a], [c.name for c in b])
+    if Counter(colour_a) != Counter(colour_b):
+        return False
     compare = same or (lambda x, y: x.name == y.name and canonical(x.arguments) == canonical(y.arguments))
+    tries = 0
 
     def pair(k: int, to_b: dict[int, int]) -> bool:
+        nonlocal tries
         if k > len(a):
             return True
+        renamed = rename(a[k - 1].arguments, to_b)
         for j in range(1, len(b) + 1):
-            if j in to_b.values() or a[k - 1].name != b[j - 1].name:
+            if j in to_b.values() or colour_a[k - 1] != colour_b[j - 1]:
                 continue
-            renamed = ToolCall(a[k - 1].name, rename(a[k - 1].arguments, to_b), str(j))
-            if compare(renamed, b[j - 1]) and pair(k + 1, {**to_b, k: j}):
+            tries += 1
+            if tries > SEARCH:
+                return False
+            if compare(ToolCall(a[k - 1].name, renamed, str(j)), b[j - 1]) and pair(k + 1, {**to_b, k: j}):
                 return True
         return False
 
     return pair(1, {})
+
+
+def colours(a: Plan, b: Plan) -> tuple[list[Any], list[Any]]:
+    """A number for each step of two plans, by colour refinement (Weisfeiler and Leman 1968): steps get different ones when they, what they
+    read or what reads them say different things, however far away. Paired steps of equal plans have equal ones."""
+    sides = [(plan, [needs(plan, k) for k in range(1, len(plan) + 1)]) for plan in (a, b)]
+    labels: list[list[Any]] = [[call.name for call in plan] for plan, _ in sides]
+    for _ in a:
+        palette: dict[Any, int] = {}
+        refined = []
+        for (plan, reads), old in zip(sides, labels, strict=True):
+            numbers = dict(enumerate(old, 1))
+            users: dict[int, list[str]] = {k: [] for k in numbers}
+            for u, some in enumerate(reads, 1):
+                for k in some:
+                    users[k].append(canonical([numbers[u], rename(plan[u - 1].arguments, {**numbers, k: -1})]))
+            views = [(numbers[k], canonical(rename(call.arguments, numbers)), *sorted(users[k])) for k, call in enumerate(plan, 1)]
+            refined.append([palette.setdefault(view, len(palette)) for view in views])
+        done = len({*refined[0], *refined[1]}) == len({*labels[0], *labels[1]})
+        labels = refined
+        if done:
+            break
+    return labels[0], labels[1]
 
 
 def rename(arguments: Any, numbers: Mapping[int, int]) -> Any:

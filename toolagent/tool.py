@@ -10,9 +10,10 @@
             folder: folder of the note
         '''
 
-The schema equals transformers.utils.get_json_schema's for Google-style docstrings; NumPy and Sphinx styles and Annotated[T, "description"]
-are read as well. A parameter without a description or a type is an error with file and line. The kinds below (Email, When ...) are strings with a
-"format": code checks and resolves them, and a result of one kind fits an argument of the same kind.
+The schema equals transformers.utils.get_json_schema's for Google-style docstrings, except that other sections (Examples, Note) do not get
+into its texts; NumPy and Sphinx styles and Annotated[T, "description"] are read as well. A parameter without a description or a type is an
+error with file and line. The kinds below (Email, When ...) are strings with a "format": code checks and resolves them, and a result of one
+kind fits an argument of the same kind. An argument typed as an Enum reaches the function as the plain value.
 
 A tool that writes calls write_file / move_file: atomic, inside the home only, and noted in the journal that `toolagent undo` reads.
 Left out: *args/**kwargs, positional-only parameters, methods.
@@ -111,7 +112,7 @@ def spec_of(fn: Callable[..., Any], name: str = "", writes: bool = False) -> Too
     description, described, returns_text = parse_docstring(doc)
     try:
         hints = typing.get_type_hints(fn, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise ToolDefinitionError(f"{where}: a type hint cannot be read: {error}") from error
     properties: dict[str, Any] = {}
     required: list[str] = []
@@ -159,24 +160,27 @@ def place_of(fn: Callable[..., Any]) -> str:
 
 
 def annotated_text(hint: Any) -> str:
-    """The description in Annotated[T, "text"] or Annotated[T, Field(description="text")]."""
-    if get_origin(hint) is Annotated:
-        for extra in get_args(hint)[1:]:
+    """The description in Annotated[T, "text"] or Annotated[T, Field(description="text")], alone or in a union."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        for extra in args[1:]:
             if isinstance(extra, str):
                 return extra
             if isinstance(getattr(extra, "description", None), str):
                 return str(extra.description)
+    if origin is Union or origin is types.UnionType:
+        return next(filter(None, map(annotated_text, args)), "")
     return ""
 
 
 def enum_schema(values: list[Any]) -> dict[str, Any]:
-    names = sorted({JSON_TYPE[type(v)] for v in values if v is not None})
-    schema: dict[str, Any] = {"enum": [v for v in values if v is not None]}
-    if names:
-        schema = {"type": names[0] if len(names) == 1 else names, **schema}
-    if None in values:
-        schema["nullable"] = True
-    return schema
+    """The types stand in the order in which the values name them. Raises TypeError for a value that JSON cannot hold."""
+    if strange := [v for v in values if type(v) not in JSON_TYPE]:
+        raise TypeError(f"the choice {strange[0]!r} is no JSON value; use str, int, float, bool or None")
+    if not values:
+        raise TypeError("an Enum needs a member")
+    names = list(dict.fromkeys(JSON_TYPE[type(v)] for v in values))
+    return {"type": names[0] if len(names) == 1 else names, "enum": values}
 
 
 def schema_of(hint: Any) -> dict[str, Any]:
@@ -190,9 +194,13 @@ def schema_of(hint: Any) -> dict[str, Any]:
         return schema
     if origin is None and isinstance(hint, type) and issubclass(hint, enum.Enum):
         return enum_schema([member.value for member in hint])
+    if origin in SCALARS and not args:
+        return dict(SCALARS[origin])  # typing.List, typing.Dict, typing.Tuple
     if origin is None:
         if hint not in SCALARS:
-            raise TypeError(f"type {hint!r} has no JSON Schema; use str, int, float, bool, list, dict, tuple, Literal, an Enum or a union of them")
+            raise TypeError(
+                f"type {hint!r} has no JSON Schema; use str, int, float, bool, list, dict, tuple, Literal, an Enum or a union of them"
+            )
         return dict(SCALARS[hint])
     if origin is Union or origin is types.UnionType:
         options = [schema_of(a) for a in args if a is not type(None)]
@@ -219,7 +227,9 @@ def schema_of(hint: Any) -> dict[str, Any]:
     raise TypeError(f"type {hint!r} has no JSON Schema")
 
 
-SECTION = re.compile(r"^(Args|Arguments|Parameters|Params|Returns|Return|Yields|Raises|Examples?|Notes?|See Also|References|Attributes):?\s*$")
+SECTION = re.compile(
+    r"^(Args|Arguments|Parameters|Params|Returns|Return|Yields|Raises|Examples?|Notes?|See Also|References|Attributes):?\s*$"
+)
 
 
 def parse_docstring(doc: str) -> tuple[str, dict[str, str], str | None]:
@@ -257,20 +267,20 @@ def parse_google(doc: str) -> tuple[str, dict[str, str], str | None]:
             described[name] = entry[2].strip()
         elif name:
             described[name] = f"{described[name]} {line.strip()}".strip()
-    returns = "\n".join(line.strip() for line in found["Returns"]).strip() if "Returns" in found else None
+    returns = "\n".join(found["Returns"]).strip() if "Returns" in found else None
     return head, described, returns
 
 
 def parse_numpy(doc: str) -> tuple[str, dict[str, str], str | None]:
     head, found = sections(re.sub(r"^(\w[\w ]*)\n-{3,}\s*$", r"\1", doc, flags=re.M))
     described: dict[str, str] = {}
-    name = ""
+    names: list[str] = []
     for line in found.get("Parameters", []):
         if line.strip() and not line.startswith(" "):
-            name = line.split(":")[0].strip()
-            described[name] = ""
-        elif line.strip() and name:
-            described[name] = f"{described[name]} {line.strip()}".strip()
+            names = [name.strip() for name in line.split(":")[0].split(",")]  # "x, y : float" describes both
+            described |= dict.fromkeys(names, "")
+        elif line.strip():
+            described |= {name: f"{described[name]} {line.strip()}".strip() for name in names}
     body = [line.strip() for line in found.get("Returns", []) if line.startswith(" ") and line.strip()]
     return head, described, " ".join(body) if body else None
 

@@ -17,7 +17,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 @dataclass(frozen=True)
 class ToolSpec:
-    """What a model is told of a tool. `parameters` and `returns` are JSON Schemas; a "format" in them names a kind (email, date-time ...)."""
+    """What a model is told of a tool. `parameters` and `returns` are JSON Schemas; their "format" names a kind (email, date-time ...)."""
 
     name: str
     description: str = ""
@@ -46,11 +46,19 @@ class ToolSpec:
         function = data.get("function", data) if isinstance(data, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
             raise DataError(f"a tool needs a name: {str(data)[:120]}")
+        description = function.get("description") or ""
+        if not isinstance(description, str):
+            raise DataError(f"tool {function['name']!r}: the description must be a string, not {type(description).__name__}")
         parameters = function.get("parameters") or {"type": "object", "properties": {}}
         if not isinstance(parameters, dict) or not isinstance(parameters.get("properties", {}), dict):
             raise DataError(f"tool {function['name']!r}: parameters must be a JSON Schema of type object")
+        required = parameters.get("required", [])
+        if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+            raise DataError(f"tool {function['name']!r}: required must be a list of names")
         returns = function.get("return", function.get("returns"))
-        return cls(function["name"], function.get("description") or "", parameters, returns, bool(function.get("writes", False)))
+        if returns is not None and not isinstance(returns, dict):
+            raise DataError(f"tool {function['name']!r}: return must be a JSON Schema, not {type(returns).__name__}")
+        return cls(function["name"], description, parameters, returns, bool(function.get("writes", False)))
 
 
 @dataclass(frozen=True)
@@ -111,9 +119,12 @@ class Message:
             raise DataError(f"message content must be a string, not {type(content).__name__}")
         calls = data.get("tool_calls") or ()
         if not isinstance(calls, (list, tuple)):
-            raise DataError("tool_calls must be a list")
+            raise DataError(f"tool_calls must be a list, not {type(calls).__name__}")
         if data["role"] == "tool":
-            return cls("tool", "", (), ToolResult(str(data.get("tool_call_id", "")), content, data.get("error")))
+            error = data.get("error")
+            if error is not None and not isinstance(error, str):
+                raise DataError(f"the error of a tool message must be a string, not {type(error).__name__}")
+            return cls("tool", "", (), ToolResult(str(data.get("tool_call_id") or ""), content, error))
         return cls(data["role"], content, tuple(ToolCall.from_json(call) for call in calls))
 
 
@@ -129,9 +140,10 @@ class Conversation:
     def from_json(cls, data: Any) -> Conversation:
         if not isinstance(data, dict) or not isinstance(data.get("messages"), list) or not data["messages"]:
             raise DataError("a conversation needs a non-empty list of messages")
-        return cls(
-            tuple(Message.from_json(m) for m in data["messages"]), tuple(ToolSpec.from_json(t) for t in data.get("tools") or ())
-        )
+        tools = data.get("tools") or []
+        if not isinstance(tools, list):
+            raise DataError(f"the tools of a conversation must be a list, not {type(tools).__name__}")
+        return cls(tuple(Message.from_json(m) for m in data["messages"]), tuple(ToolSpec.from_json(t) for t in tools))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
     outcome = Planner(runtime, toolbox, rules).run("text Ana that lunch moved")
 
-The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side. What only looks
-things up goes first, so that a person who is asked (`ask`) sees the address that a mail would go to, not "$1". What a failed call said is shown to
-the model, which may replan once; what was written already is not written again. The same call with the same arguments is warned of at the third
-time and stopped at the fifth.
+The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side. What
+only looks things up goes first, so that a person who is asked (`ask`) sees the address that a mail would go to, not "$1". What a failed
+call said is shown to the model, which may replan once; what was written already is not written again. The same call with the same arguments
+is warned of at the third time and stopped at the fifth.
 Left out: talking back and forth (chat), choosing among several plans (agents/search.py).
 """
 
@@ -90,7 +90,7 @@ class Planner:
         return prepare(self.toolbox, message, time.perf_counter() - started)
 
     def run(self, request: str, show: Callable[[Proposal], None] | None = None, ask: Ask | None = None) -> Outcome:
-        """The whole way. `show` is called with each proposal before it runs, `ask` with it and the results so far before its first step that writes."""
+        """The whole way. `show` is told each proposal before it runs; `ask` also the results so far, before the first step that writes."""
         started = time.perf_counter()
         self.toolbox.begin()
         conversation = self.conversation(request)
@@ -107,18 +107,24 @@ class Planner:
             if not failed or replanned or self.toolbox.dry_run:
                 break
             answer = tuple(Message("tool", result=results[k]) for k in sorted(results))
-            conversation = replace(conversation, messages=(*conversation.messages, Message("assistant", proposal.text, proposal.plan), *answer))
+            said = Message("assistant", proposal.text, proposal.plan)
+            conversation = replace(conversation, messages=(*conversation.messages, said, *answer))
             try:
                 again = self.propose(conversation)
             except (InvalidOutput, ContextOverflow):
                 break
-            if not again.plan or {canonical(c.arguments) + c.name for c in again.plan} <= {canonical(c.arguments) + c.name for c in proposal.plan}:
+            if {c.name + canonical(c.arguments) for c in again.plan} <= {c.name + canonical(c.arguments) for c in proposal.plan}:
                 break  # nothing new: the person is told what failed
             proposal, replanned = again, True
         return Outcome(proposal, results, replanned, tuple(warnings), time.perf_counter() - started)
 
     def execute(
-        self, proposal: Proposal, counts: Counter[str], warnings: list[str], ask: Ask | None = None, written: dict[str, ToolResult] | None = None
+        self,
+        proposal: Proposal,
+        counts: Counter[str],
+        warnings: list[str],
+        ask: Ask | None = None,
+        written: dict[str, ToolResult] | None = None,
     ) -> dict[int, ToolResult]:
         """Run a prepared plan wave by wave. A step whose input failed is not run; neither is any step of a plan with faults.
 
@@ -126,7 +132,8 @@ class Planner:
         """
         plan = proposal.resolved
         if proposal.faults:
-            return {k: ToolResult(str(k), error=proposal.faults.get(k) or "not run: another step of the plan is not valid") for k in range(1, len(plan) + 1)}
+            other = "not run: another step of the plan is not valid"
+            return {k: ToolResult(str(k), error=proposal.faults.get(k) or other) for k in range(1, len(plan) + 1)}
         results: dict[int, ToolResult] = {}
         before = dict(written or {})
         harmless = self.harmless(plan)
@@ -135,7 +142,7 @@ class Planner:
             if ask and not harmless.issuperset(wave):
                 ask(proposal, results)
                 ask = None
-            outputs = {k: r.output for k, r in results.items() if r.error is None}
+            outputs = {} if self.toolbox.dry_run else {k: r.output for k, r in results.items() if r.error is None}
             ready: dict[int, str] = {}
             for k in wave:
                 call = plan[k - 1]

@@ -45,17 +45,29 @@ common = chain(
     click.option("--debug", is_flag=True, expose_value=False, callback=set_debug, help="the trace of an error, and llama.cpp's log"),
 )
 model_options = chain(
-    click.option("--model", help="a GGUF file or bundle; a model directory (transformers); a name on the server (openai). Default: the bundled model"),
-    click.option("--runtime", type=click.Choice(["llamacpp", "openai", "transformers"]), default="llamacpp", show_default=True, help="what runs the model"),
+    click.option("--model", help="a GGUF or bundle; a model directory (transformers); a name on the server (openai). Default: the bundle"),
+    click.option(
+        "--runtime",
+        type=click.Choice(["llamacpp", "openai", "transformers"]),
+        default="llamacpp",
+        show_default=True,
+        help="what runs the model",
+    ),
     click.option("--url", default="http://127.0.0.1:8080/v1", show_default=True, help="openai: where the server is"),
-    click.option("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", show_default=True, help="openai: the environment variable that holds the key"),
+    click.option(
+        "--api-key-env", metavar="NAME", default="OPENAI_API_KEY", show_default=True, help="openai: the variable that holds the key"
+    ),
     click.option("--context", type=click.IntRange(128, 1 << 20), default=4096, show_default=True, help="most tokens of prompt and plan"),
     click.option("--unconstrained", is_flag=True, help="without a grammar: the model may write what is no plan"),
 )
 pack_option = click.option(
-    "--pack", "packs", multiple=True, metavar="DIR", help=f"Python files with @tool functions, instead of the built-in pack; may be repeated ('{BUILT_IN}': the built-in one)"
+    "--pack",
+    "packs",
+    multiple=True,
+    metavar="DIR",
+    help=f"Python files with @tool functions, instead of the built-in pack; several are put together ('{BUILT_IN}': the built-in one)",
 )
-home_option = click.option("--home", metavar="DIR", help="calendar, contacts, notes, mail, files. Default: TOOLAGENT_HOME, else ~/toolagent")
+home_option = click.option("--home", metavar="DIR", help="where the tools work. Default: TOOLAGENT_HOME, else ~/toolagent")
 now_option = click.option("--now", metavar="'YYYY-MM-DD HH:MM'", help="the time of the request. Default: the clock")
 
 
@@ -122,3 +134,15 @@ def read_json(path: str) -> Any:
         return json.loads(pathlib.Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def quiet() -> None:
+    """transformers' bars and notes to programmers are no log of ours; --debug lets them speak."""
+    if os.environ.get("TOOLAGENT_DEBUG") != "1":
+        import warnings
+
+        from transformers.utils import logging
+
+        warnings.simplefilter("ignore", FutureWarning)
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

@@ -14,12 +14,13 @@ from typing import Any
 
 from toolagent.datagen.fillers import Filler, clock
 from toolagent.datagen.seeds import Skeleton
-from toolagent.plan import REFERENCE, Plan, canonical, in_order_of_use, map_strings, references, rename, strings
-from toolagent.types import ToolCall
+from toolagent.plan import REFERENCE, Plan, canonical, in_order_of_use, map_strings, number, references, rename, strings
+from toolagent.types import ToolCall, ToolSpec
 
 LOOKS_UP = {"get_email_address": "email", "get_phone_number": "phone", "open_and_get_file_path": "path"}
 IMPLIED = {  # arguments whose words may be swapped although the writer did not mark them: (argument -> bank)
-    "message": "message", "context": "message", "content": "message", "subject": "subject", "title": "event", "topic": "topic", "notes": "message",
+    "message": "message", "context": "message", "content": "message", "notes": "message", "subject": "subject", "title": "event",
+    "topic": "topic",
 }  # fmt: skip
 
 
@@ -40,13 +41,14 @@ def spans(texts: Sequence[str]) -> re.Pattern[str]:
 def fill(skeleton: Skeleton, filler: Filler, rng: random.Random, share: float = 0.9) -> Example:
     """The skeleton with (a share of) its spans replaced, in the request and in the plan alike."""
     kinds = dict(skeleton.swap)
-    for call in skeleton.plan:
-        for name, value in call.arguments.items():
-            if (bank := IMPLIED.get(name)) and isinstance(value, str) and value in skeleton.request and len(value) > 2:
-                if not REFERENCE.search(value) and not any(k in value or value in k for k in kinds) and rng.random() < 0.4:
-                    kinds[value] = bank
+    for name, value in ((name, value) for call in skeleton.plan for name, value in call.arguments.items()):
+        bank = IMPLIED.get(name)
+        if not bank or not isinstance(value, str) or len(value) < 3 or value not in skeleton.request or REFERENCE.search(value):
+            continue
+        if not any(k in value or value in k for k in kinds) and rng.random() < 0.4:
+            kinds[value] = bank
     new: dict[str, str] = {}
-    minutes: dict[int, int] = {}
+    minutes: dict[str, tuple[int, int]] = {}
     for span, kind in kinds.items():
         if rng.random() > share:
             continue
@@ -54,19 +56,32 @@ def fill(skeleton: Skeleton, filler: Filler, rng: random.Random, share: float = 
             old_minutes, value = minutes_of(span), rng.choice(filler.banks["duration"])
             new_minutes = minutes_of(value)
             if old_minutes and new_minutes:
-                minutes[old_minutes] = new_minutes
+                minutes[span] = old_minutes, new_minutes
                 new[span] = value
             continue
-        value = path_of(filler(kind, "x.pdf", rng), rng) if kind in ("file", "pdf") and re.match(r"[~/\\.]|[A-Za-z]:", span) else filler(kind, span, rng)
+        is_path = kind in ("file", "pdf") and re.match(r"[~/\\.]|[A-Za-z]:", span)
+        value = path_of(filler(kind, "x.pdf", rng), rng) if is_path else filler(kind, span, rng)
         if value not in new.values() and value.lower() not in (k.lower() for k in kinds):
             new[span] = value
+    return swapped(skeleton, new, minutes)
+
+
+def swapped(skeleton: Skeleton, new: Mapping[str, str], minutes: Mapping[str, tuple[int, int]]) -> Example:
+    """The skeleton with these spans replaced; `minutes` says what a span of time was and is as a number. A span that would take a word of
+    the plan with it ("lunch with Dana", where Dana is invited) stays as it is."""
     if not new:
         return Example(skeleton.request, skeleton.plan, skeleton.tags, (skeleton.frame,))
     pattern = spans(list(new))
     numbers = {old: value for old, value in new.items() if re.fullmatch(r"\d+(\.\d+)?", old)}
+    lasting = dict(pair for span, pair in minutes.items() if span in new)
 
     def change(text: str) -> str:
         return text if REFERENCE.fullmatch(text) else pattern.sub(lambda m: new[m[0]], text)
+
+    request = change(skeleton.request)
+    lost = [t for c in skeleton.plan for t in strings(c.arguments) if t in skeleton.request and change(t) not in request]
+    if taken := {span for span in new for text in lost if text != span and spans([text]).search(span)}:
+        return swapped(skeleton, {span: value for span, value in new.items() if span not in taken}, minutes)
 
     def change_numbers(value: Any) -> Any:
         if isinstance(value, dict):
@@ -74,20 +89,14 @@ def fill(skeleton: Skeleton, filler: Filler, rng: random.Random, share: float = 
         if isinstance(value, list):
             return [change_numbers(v) for v in value]
         if isinstance(value, int) and not isinstance(value, bool):
-            return int(numbers[str(value)]) if str(value) in numbers else minutes.get(value, value)
+            return int(numbers[str(value)]) if str(value) in numbers else lasting.get(value, value)
         if isinstance(value, float):
             text = numbers.get(str(value)) or numbers.get(f"{value:g}")
             return float(text) if text else value
         return value
 
     plan = tuple(ToolCall(c.name, change_numbers(map_strings(c.arguments, change)), c.id) for c in skeleton.plan)
-    return Example(pattern.sub(lambda m: new[m[0]], skeleton.request), plan, skeleton.tags, (skeleton.frame,))
-
-
-WORD_NUMBERS = {
-    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30,
-    "forty": 40, "forty-five": 45, "fifty": 50, "sixty": 60, "ninety": 90,
-}  # fmt: skip
+    return Example(request, plan, skeleton.tags, (skeleton.frame,))
 
 
 def minutes_of(text: str) -> int | None:
@@ -119,14 +128,18 @@ def literal_instead(example: Example, filler: Filler, rng: random.Random) -> Exa
         value = path_of(name, rng) if kind == "path" else filler(kind, "", rng)
         left = [c for c in plan if c is not call]
         numbers = {old: new for new, old in enumerate((i for i in range(1, len(plan) + 1) if i != k), 1)}
-        calls = [ToolCall(c.name, rename(map_strings(c.arguments, lambda t, k=k, v=value: v if t == f"${k}" else t), numbers)) for c in left]
-        return replace(example, request=example.request.replace(name, value), plan=tuple(calls))
+        calls = [ToolCall(c.name, rename(map_strings(c.arguments, stated_in(f"${k}", value)), numbers)) for c in left]
+        return replace(example, request=example.request.replace(name, value), plan=number(calls))
     return example
+
+
+def stated_in(reference: str, value: str) -> Callable[[str], str]:
+    return lambda text: value if text == reference else text
 
 
 def alone(arguments: Any, k: int) -> bool:
     """True when every "$k" of this k is a whole string."""
-    return all(text == f"${k}" or f"${k}" not in text for text in strings(arguments))
+    return all(text == f"${k}" or k not in references(text) for text in strings(arguments))
 
 
 def path_of(name: str, rng: random.Random) -> str:
@@ -143,9 +156,10 @@ def more_people(example: Example, filler: Filler, rng: random.Random) -> Example
             continue
         name = str(call.arguments.get("name", ""))
         users = [c for c in example.plan if k in references(c.arguments)]
-        listed = all(all(f"${k}" not in text for text in strings({a: v for a, v in c.arguments.items() if not isinstance(v, list)})) for c in users)
+        alone_in_text = [v for c in users for v in c.arguments.values() if not isinstance(v, list) and k in references(v)]
         pattern = spans([name])
-        if not users or not listed or len(pattern.findall(example.request)) != 1 or f"{name}'" in example.request or f"{name}’" in example.request:
+        owns = f"{name}'" in example.request or f"{name}’" in example.request
+        if not users or alone_in_text or owns or len(pattern.findall(example.request)) != 1:
             continue
         if any(name in text for c in example.plan if c is not call for text in strings(c.arguments)):
             continue
@@ -177,15 +191,16 @@ def more_people(example: Example, filler: Filler, rng: random.Random) -> Example
                 return out
             return rename(value, numbers)
 
-        grown = tuple(ToolCall(c.name, grow(c.arguments) if i not in added else c.arguments) for i, c in enumerate(calls, 1))
-        return replace(example, request=pattern.sub(lambda m: joined, example.request), plan=grown)
+        grown = number(ToolCall(c.name, grow(c.arguments) if i not in added else c.arguments) for i, c in enumerate(calls, 1))
+        return replace(example, request=pattern.sub(joined.replace("\\", r"\\"), example.request), plan=grown)
     return example
 
 
 JOINS = (
-    ", and ", ", and ", " and ", ", then ", ", then ", " then ", "; ", "; also ", ". ", ". ", ". ", ". Then ", ". Then ", ". After that, ", ". Also ", ". Also, ",
-    ", also ", ". Plus ", ", plus ", ". Oh and ", ". And ", ". Next, ", ", and then ", ", and also ", ". Finally, ", "\n", "\n- ", ". Additionally, ",
-    ", after that ", " and also ", ". Once that's done, ", ", next ", " & ", ". Afterwards, ", ". In addition, ", ". Second, ", " and finally ",
+    ", and ", ", and ", " and ", ", then ", ", then ", " then ", "; ", "; also ", ". ", ". ", ". ", ". Then ", ". Then ",
+    ". After that, ", ". Also ", ". Also, ", ", also ", ". Plus ", ", plus ", ". Oh and ", ". And ", ". Next, ", ", and then ",
+    ", and also ", ". Finally, ", "\n", "\n- ", ". Additionally, ", ", after that ", " and also ", ". Once that's done, ", ", next ",
+    " & ", ". Afterwards, ", ". In addition, ", ". Second, ", " and finally ",
 )  # fmt: skip
 PROPER = re.compile(r"I\b|I'|[A-Z]\w*[A-Z0-9]|[A-Z]$")
 
@@ -196,20 +211,18 @@ def join(parts: Sequence[Example], rng: random.Random) -> Example:
     numbered = rng.random() < 0.06
     for i, part in enumerate(parts):
         piece = part.request.strip()
-        names = {w for c in part.plan for s in strings(c.arguments) for w in s.split()[:1]}
-        if i < len(parts) - 1:
-            piece = piece.rstrip(" .!") if not piece.endswith(("?", "?!")) or rng.random() < 0.5 else piece
+        names = {w for c in part.plan for s in strings(c.arguments) for w in re.findall(r"\w+", s)[:1]}
+        if i < len(parts) - 1 and (not piece.endswith(("?", "?!")) or rng.random() < 0.5):
+            piece = unended(part).strip()
         if numbered:
             text += f"{' ' if text else ''}{i + 1}{rng.choice(').')} {piece}"
             continue
         if i:
             link = rng.choice(JOINS)
-            if piece.endswith("?") and i < len(parts):
-                pass
-            if text.endswith("?"):
+            if text.endswith(("?", ".", "!")):
                 link = rng.choice((" ", " And ", " Then ", " Also, "))
-            lower = not link.rstrip().endswith((".", "?")) or link.strip() not in (".", "?")
-            if lower and link not in (". ", " ", "\n", "\n- ") and piece.split() and piece.split()[0] not in names and not PROPER.match(piece):
+            first = re.match(r"\w+", piece)
+            if link not in (". ", " ", "\n", "\n- ") and not (first and first[0] in names) and not PROPER.match(piece):
                 piece = piece[:1].lower() + piece[1:]
             text += link + piece
         else:
@@ -226,19 +239,23 @@ def join(parts: Sequence[Example], rng: random.Random) -> Example:
                 continue
             calls.append(ToolCall(call.name, arguments))
             numbers[k] = seen[key] = len(calls)
-    return Example(text, tuple(calls), ("composed", *parts[0].tags), tuple(f for p in parts for f in p.frames))
+    return Example(text, number(calls), ("composed", *parts[0].tags), tuple(f for p in parts for f in p.frames))
 
 
 # --- manners of speech -------------------------------------------------------------------------------------------------------------
 
 BEFORE = (
-    "please ", "Please ", "can you ", "could you ", "hey ", "hi, ", "ok ", "ok so ", "would you ", "quick one: ", "I need you to ", "hey can you ",
-    "Could you please ", "can u ", "pls ", "so ", "um ", "right, ", "kindly ", "when you get a sec ", "help me ", "I'd like you to ", "need to ",
+    "please ", "Please ", "can you ", "could you ", "hey ", "hi, ", "ok ", "ok so ", "would you ", "quick one: ", "I need you to ",
+    "hey can you ", "Could you please ", "can u ", "pls ", "so ", "um ", "right, ", "kindly ", "when you get a sec ", "help me ",
+    "I'd like you to ", "need to ",
 )  # fmt: skip
-AFTER = (" please", " pls", " thanks", ", thanks", " thx", ", please", " ta", ". Thanks!", " for me", " asap", " please and thank you", " ok?", " cheers")
+AFTER = (
+    " please", " pls", " thanks", ", thanks", " thx", ", please", " ta", ". Thanks!", " for me", " asap", " please and thank you", " ok?",
+    " cheers",
+)  # fmt: skip
 NEIGHBOURS = {
-    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "k": "jl", "l": "k", "m": "n", "n": "bm",
-    "o": "ip", "p": "o", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "y": "tu",
+    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "k": "jl", "l": "k", "m": "n",
+    "n": "bm", "o": "ip", "p": "o", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "y": "tu",
 }  # fmt: skip
 IMPERATIVE = re.compile(
     r"(?:get|give|send|email|mail|text|sms|set|make|create|open|find|look|show|add|put|book|schedule|remind|reply|forward|fwd|write|draft|summari[sz]e|"
@@ -298,7 +315,7 @@ def noisy(example: Example, rng: random.Random) -> Example:
         text = example.request
         example = replace(example, request=lead + text[:1].lower() + text[1:])
     if rng.random() < 0.10 and example.plan:
-        example = replace(example, request=example.request.rstrip(" .!") + rng.choice(AFTER))
+        example = replace(example, request=unended(example) + rng.choice(AFTER))
     roll = rng.random()
     if roll < 0.12:
         example = in_case(example, str.lower)
@@ -314,8 +331,17 @@ def noisy(example: Example, rng: random.Random) -> Example:
     if rng.random() < 0.12:
         example = typos(example, rng)
     if rng.random() < 0.08 and not holds_end(example):
-        example = replace(example, request=example.request.rstrip(".!") + rng.choice((".", "!", "", "")))
+        example = replace(example, request=unended(example) + rng.choice((".", "!", "", "")))
     return example
+
+
+def unended(example: Example) -> str:
+    """The request without the full stop of its sentence. One that ends a value of the plan ("4 p.m.", "happy birthday!") stays."""
+    text = example.request.rstrip()
+    held = {s for c in example.plan for s in strings(c.arguments) if s}
+    while text and text[-1] in " .!" and not any(text.endswith(s) for s in held):
+        text = text[:-1]
+    return text
 
 
 def holds_start(example: Example) -> bool:
@@ -326,16 +352,19 @@ def holds_end(example: Example) -> bool:
     return any(s and example.request.endswith(s) for c in example.plan for s in strings(c.arguments))
 
 
+CORRECTIONS = (" no sorry ", ", no, ", " actually ", " wait no ", "... I mean ", " or rather ")
+
+
 def corrected(example: Example, rng: random.Random) -> Example:
     """A date said wrong first: "at 4 no sorry 5"; the plan keeps the second."""
     for call in example.plan:
         for name, value in call.arguments.items():
-            if name in ("due_date", "start_date", "start_time") and isinstance(value, str) and example.request.count(value) == 1:
+            told = [text for c in example.plan for text in strings(c.arguments) if isinstance(value, str) and value in text]
+            if name in ("due_date", "start_date", "start_time") and len(told) == 1 and example.request.count(value) == 1:
                 wrong = clock(rng)
                 if wrong == value:
                     continue
-                said = rng.choice(("{w} no sorry {v}", "{w}, no, {v}", "{w} actually {v}", "{w} wait no {v}", "{w}... I mean {v}", "{w} or rather {v}"))
-                return replace(example, request=example.request.replace(value, said.format(w=wrong, v=value)))
+                return replace(example, request=example.request.replace(value, f"{wrong}{rng.choice(CORRECTIONS)}{value}"))
     return example
 
 
@@ -354,13 +383,28 @@ def bare_dates(plan: Plan) -> Plan:
     return tuple(ToolCall(c.name, {k: bare(k, v) for k, v in c.arguments.items()}, c.id) for c in plan)
 
 
+def coded(plan: Plan, specs: Sequence[ToolSpec]) -> Plan:
+    """The plan with each value of an enum as its schema writes it, whatever letter case the request was turned into."""
+    properties = {spec.name: spec.properties for spec in specs}
+
+    def written(schema: Any, value: Any) -> Any:
+        if isinstance(value, list):
+            return [written(schema.get("items", {}), item) for item in value] if isinstance(schema, Mapping) else value
+        choices = schema.get("enum", ()) if isinstance(schema, Mapping) and isinstance(value, str) else ()
+        return next((c for c in choices if isinstance(c, str) and c.casefold() == value.casefold()), value)
+
+    return tuple(ToolCall(c.name, {k: written(properties.get(c.name, {}).get(k), v) for k, v in c.arguments.items()}, c.id) for c in plan)
+
+
 def canonical_plan(example: Example) -> Example:
-    return replace(example, plan=in_order_of_use(tuple(ToolCall(c.name, c.arguments, str(k)) for k, c in enumerate(example.plan, 1))))
+    return replace(example, plan=in_order_of_use(number(example.plan)))
 
 
 def argument_order(plan: Plan, order: Mapping[str, Sequence[str]]) -> Plan:
     """The plan with each call's arguments in the order of its schema (a grammar writes them in that order)."""
-    return tuple(
-        ToolCall(c.name, {k: c.arguments[k] for k in [*(k for k in order.get(c.name, ()) if k in c.arguments), *(k for k in c.arguments if k not in order.get(c.name, ()))]}, c.id)
-        for c in plan
-    )  # fmt: skip
+
+    def sorted_(call: ToolCall) -> dict[str, Any]:
+        known = [name for name in order.get(call.name, ()) if name in call.arguments]
+        return {name: call.arguments[name] for name in [*known, *(name for name in call.arguments if name not in known)]}
+
+    return tuple(ToolCall(c.name, sorted_(c), c.id) for c in plan)

@@ -14,16 +14,38 @@ from toolagent.datagen.seeds import Banks
 
 INVENTED = 0.22  # share of names, titles and files with an invented word
 
-ONSETS = "b br c ch d dr f fl g gr h j k kl l m n p pr q r s sh sl st t th tr v w y z zh".split() + [""]
-NUCLEI = "a e i o u ai ea ee ie oo ou á é ö ü y".split()
-CODAS = "b d ck f g l ll m n nd ng nn r rd rk rt s ss st t th v x z".split() + [""] * 14
+ONSETS = [
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "q", "r", "s", "sh", "sl", "st",
+    "t", "th", "tr", "v", "w", "y", "z", "zh", "",
+]  # fmt: skip
+NUCLEI = [
+    "a", "e", "i", "o", "u", "ai", "ea", "ee", "ie", "oo", "ou", "á", "é", "ö", "ü", "y",
+]  # fmt: skip
+CODAS = [
+    "b", "d", "ck", "f", "g", "l", "ll", "m", "n", "nd", "ng", "nn", "r", "rd", "rk", "rt", "s", "ss", "st", "t", "th", "v", "x", "z",
+    *[""] * 14,
+]  # fmt: skip
 
-DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-SHORT_DAYS = "mon tue tues wed thu thurs fri sat sun".split()
-MONTHS = "January February March April May June July August September October November December".split()
-SHORT_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Sept Oct Nov Dec".split()
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
-CLOCK = re.compile(r"\d\s*(?:[ap]\.?m\b|o.?clock|[:.h]\d\d)|\bat \w|noon|midnight|half past|quarter|morning|afternoon|evening|tonight|lunch|\bin \w+ (?:min|h)", re.I)
+DAYS = [
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+]  # fmt: skip
+SHORT_DAYS = [
+    "mon", "tue", "tues", "wed", "thu", "thurs", "fri", "sat", "sun",
+]  # fmt: skip
+MONTHS = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+]  # fmt: skip
+SHORT_MONTHS = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec",
+]  # fmt: skip
+NUMBERS = [
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+]  # fmt: skip
+CLOCK = re.compile(
+    r"\d\s*(?:[ap]\.?m\b|o.?clock|[:.h]\d\d)|\bat \w|noon|midnight|half past|quarter|morning|afternoon|evening|tonight|lunch|"
+    r"\bin \w+ (?:min|h)",
+    re.I,
+)
 
 
 def syllables(rng: random.Random, n: int) -> str:
@@ -45,12 +67,13 @@ def clock(rng: random.Random) -> str:
     hour, minute = rng.randint(1, 12), rng.choice((0, 0, 0, 15, 30, 30, 45, 5, 10, 20))
     half = rng.choice(("am", "pm", "pm"))
     word = NUMBERS[hour - 1]
+    quarters = {0: f"{word} o'clock", 15: f"quarter past {word}", 30: f"half past {word}", 45: f"quarter to {word}"}
     forms: list[Callable[[], str]] = [
         lambda: f"{hour}{rng.choice(('', ' '))}{half}" if minute == 0 else f"{hour}:{minute:02}{rng.choice(('', ' '))}{half}",
         lambda: f"{hour}:{minute:02}",
         lambda: f"{hour + 12 if hour < 12 and half == 'pm' else hour}:{minute:02}",
         lambda: f"{hour}.{minute:02}{rng.choice(('', half))}",
-        lambda: {0: f"{word} o'clock", 15: f"quarter past {word}", 30: f"half past {word}", 45: f"quarter to {word}"}.get(minute, f"{hour}:{minute:02}"),
+        lambda: quarters.get(minute, f"{hour}:{minute:02}"),
         lambda: f"{word} {half}" if minute == 0 else f"{word} {'thirty' if minute == 30 else 'fifteen'}",
         lambda: str(hour) if minute == 0 else f"{hour}:{minute:02}",
         lambda: rng.choice(("noon", "midday", f"{hour} {half.upper()}")),
@@ -71,7 +94,8 @@ def day(rng: random.Random, capital: bool | None = None) -> str:
         lambda: f"the {ordinal(number)}", lambda: f"{month} {number}", lambda: f"{month} {ordinal(number)}", lambda: f"{number} {month}",
         lambda: f"the {ordinal(number)} of {month}", lambda: f"{weekday} {month} {number}", lambda: f"{weekday} the {ordinal(number)}",
         lambda: f"{weekday}, {month} {ordinal(number)}", lambda: f"2026-{rng.randint(1, 12):02}-{number:02}",
-        lambda: f"{month} {number}, 2026", lambda: rng.choice(("the day after tomorrow", "day after tomorrow", f"a week on {weekday}", f"coming {weekday}")),
+        lambda: f"{month} {number}, 2026",
+        lambda: rng.choice(("the day after tomorrow", "day after tomorrow", f"a week on {weekday}", f"coming {weekday}")),
     ]  # fmt: skip
     return rng.choice(forms)()
 
@@ -84,7 +108,8 @@ def moment(rng: random.Random, timed: bool) -> str:
     forms = [
         f"{d} at {t}", f"{d} at {t}", f"{d} {t}", f"{t} {d}", f"{t} on {d}" if not d.startswith(("to", "the day", "next")) else f"{t} {d}",
         f"{d}, {t}", f"at {t} {d}", f"{d} {rng.choice(('morning', 'afternoon', 'evening'))} at {t}",
-        f"tonight at {t}", f"in {rng.choice(('10', '20', '45', '90', 'ten', 'twenty'))} minutes", f"in {rng.choice(('two', '3', 'an', 'a couple of'))} hours",
+        f"tonight at {t}", f"in {rng.choice(('10', '20', '45', '90', 'ten', 'twenty'))} minutes",
+        f"in {rng.choice(('two', '3', 'four', 'a couple of'))} hours",
         f"{d} {rng.choice(('morning', 'afternoon', 'evening', 'night', 'lunchtime'))}",
     ]  # fmt: skip
     return rng.choice(forms)
@@ -99,9 +124,10 @@ def moments(rng: random.Random) -> str:
     first = rng.choice((f"{a}{minute}", f"{a}{half}", f"{a:02}:00"))
     last = f"{b}{minute}{half}"
     d = day(rng)
+    after = d if d.startswith(("to", "the day", "day", "next", "this", "a week", "coming")) else f"on {d}"  # "7-8 july 4" could be days
     forms = [
-        f"{d} {first}-{last}", f"{d} from {first} to {last}", f"from {first} to {last} {d}", f"{d} {first} to {last}", f"{first}-{last} {d}",
-        f"between {first} and {last} on {d}" if not d.startswith(("to", "the day")) else f"between {first} and {last} {d}",
+        f"{d} {first}-{last}", f"{d} from {first} to {last}", f"from {first} to {last} {after}", f"{d} {first} to {last}",
+        f"{first}-{last} {after}", f"between {first} and {last} {after}",
         f"{d} from {first} until {last}", f"{d}, {first}–{last}",
     ]  # fmt: skip
     return rng.choice(forms)
@@ -149,7 +175,8 @@ class Filler:
         lead = re.match(r"(?:on|at|by|for|in|before) ", old, re.I)
         has = re.match(r"(on|at|by|for|in|before) ", value, re.I)
         if lead and not has:
-            value = ("at " if re.match(r"\d|noon|midday|half|quarter", value) and timed else "on ") + value if lead[0].lower() in ("on ", "at ") else value
+            if lead[0].lower() in ("on ", "at "):
+                value = ("at " if timed and re.match(r"\d|noon|midday|half|quarter", value) else "on ") + value
         elif has and not lead and has[1].lower() in ("on", "at", "by", "for", "before"):
             value = value[has.end() :]
         return value
@@ -169,8 +196,8 @@ class Filler:
         if rng.random() < 0.5:
             return rng.choice(self.banks["email"])
         user = rng.choice((syllables(rng, 2), f"{syllables(rng, 1)}.{syllables(rng, 2)}", f"{syllables(rng, 2)}{rng.randint(1, 99)}"))
-        address = f"{user}@{rng.choice((syllables(rng, 2), 'mail', 'studio-' + syllables(rng, 1), 'uni'))}.{rng.choice(('com', 'org', 'de', 'io', 'co.uk', 'net', 'edu'))}"
-        return re.sub(r"[^a-z0-9.@-]", "o", address)
+        host = rng.choice((syllables(rng, 2), "mail", "studio-" + syllables(rng, 1), "uni"))
+        return re.sub(r"[^a-z0-9.@-]", "o", f"{user}@{host}.{rng.choice(('com', 'org', 'de', 'io', 'co.uk', 'net', 'edu'))}")
 
     def make_file(self, old: str, rng: random.Random) -> str:
         return self.file(old, rng, self.banks["file"])
@@ -182,7 +209,8 @@ class Filler:
         name = rng.choice(bank)
         if rng.random() < INVENTED:
             stem, dot, ending = name.rpartition(".")
-            name = f"{invented(rng)}{rng.choice(('_', '-', ' ', ''))}{rng.choice((str(rng.randint(1, 2030)), stem.split(' ')[0], syllables(rng, 1)))}{dot}{ending}"
+            joint, tail = rng.choice(("_", "-", " ", "")), rng.choice((str(rng.randint(1, 2030)), stem.split(" ")[0], syllables(rng, 1)))
+            name = f"{invented(rng)}{joint}{tail}{dot}{ending}"
         return name if re.search(r"\.\w{2,5}$", old) else name.rpartition(".")[0].replace("_", " ") or name
 
     def make_address(self, old: str, rng: random.Random) -> str:

@@ -1,7 +1,10 @@
-"""Requests for any tools, from their names, descriptions and schemas alone; and invented tools to practise on.
+"""Requests for any tools, from their names, descriptions and schemas alone.
 
-A request says what the tool does (its description or its name as words) and its arguments in one of several manners. Plain, but it teaches a
-model to read a signature that it never saw. Left out: chains (compose.join puts several requests together), nested objects in prose.
+    request_for(spec, filler, rng) -> Example("water the Roses bed with 5 litres tomorrow", (water_bed(...),))
+
+A request says what the tool does (its description, or its name as words) and its arguments in one of several manners. Plain, but it teaches
+a model to read a signature that it never saw. Every string of a plan is a run of its request (of an enum's value: its words), every number
+stands there in digits. Requests that need the result of one tool for another: chains.py. Left out: numbers in words, questions.
 """
 
 from __future__ import annotations
@@ -12,182 +15,136 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolagent.datagen.compose import Example
-from toolagent.datagen.fillers import Filler, invented
+from toolagent.datagen.fillers import Filler
+from toolagent.datagen.grounding import grounded
+from toolagent.datagen.invented import VERB_FORMS, VERBS, invented_tools, is_verb
+from toolagent.datagen.phrases import Clause, clause_for
+from toolagent.datagen.values import KIND_OF, bank_of, readable, simple, value_for
 from toolagent.types import ToolCall, ToolSpec
 
-VERBS = (
-    "add archive assign approve book cancel check close count convert create delete dispatch export fetch file find fix flag freeze get hide import "
-    "issue label list load lock log lookup mark measure merge move mute open order pause pay pick plan play post print publish query queue read "
-    "record refill refund register release remove rename renew rent repair report reserve reset restart resume return save scan schedule search "
-    "sell set share ship show sign skip sort split start stop store submit swap switch sync tag track transfer translate turn_off turn_on unlock "
-    "update upload validate verify view void water weigh"
-).split()
-NOUNS = (
-    "account alarm album animal appliance area article auction badge bag basket battery bed bike bill board boat bottle box branch bus cable camera "
-    "card case chair channel cheque class client clip coach coin complaint container contract coupon course crate customer cycle deal delivery "
-    "deposit desk device dish document door drill driver engine exam fee ferry field filter flight floor form freezer game garden gate grant group "
-    "guest heater hive horse house invoice item job key lamp lane lease lesson letter licence lift light loan lock log machine map meal member menu "
-    "meter model motor order oven package page paint pallet parcel part patient payment permit photo piece pipe plan plant plate player playlist "
-    "policy pool post price printer product project pump quote rack radio recipe record reel refund rental report request ride road robot roof room "
-    "route row sample school score screen seat segment sensor server shelf shift ship shop sign site skill slot song spool stage stand station stock "
-    "store story studio subscription supplier survey switch table tag tank task team ticket tile timer tool tour track trailer train tree trip truck "
-    "tunnel unit user valve van vehicle vendor video village visit volume voucher wall ward watch well wheel window worker zone"
-).split()
-PARAMETERS: tuple[tuple[str, dict[str, Any], str], ...] = (  # (name, schema, kind of the value)
-    ("name", {"type": "string"}, "person"), ("customer", {"type": "string"}, "person"), ("owner", {"type": "string"}, "person"),
-    ("assignee", {"type": "string"}, "person"), ("title", {"type": "string"}, "event"), ("label", {"type": "string"}, "topic"),
-    ("place", {"type": "string"}, "place"), ("city", {"type": "string"}, "place"), ("destination", {"type": "string"}, "place"),
-    ("address", {"type": "string"}, "address"), ("file", {"type": "string"}, "file"), ("note", {"type": "string", "format": "text"}, "message"),
-    ("comment", {"type": "string", "format": "text"}, "message"), ("reason", {"type": "string", "format": "text"}, "message"),
-    ("when", {"type": "string", "format": "date-time"}, "when"), ("date", {"type": "string", "format": "date-time"}, "when"),
-    ("due", {"type": "string", "format": "date-time"}, "when"), ("email", {"type": "string", "format": "email"}, "email"),
-    ("phone", {"type": "string", "format": "phone"}, "phone"), ("url", {"type": "string", "format": "uri"}, "url"),
-    ("count", {"type": "integer"}, "integer"), ("quantity", {"type": "integer"}, "integer"), ("minutes", {"type": "integer"}, "integer"),
-    ("floor", {"type": "integer"}, "integer"), ("level", {"type": "integer"}, "integer"), ("amount", {"type": "number"}, "decimal"),
-    ("price", {"type": "number"}, "decimal"), ("weight", {"type": "number"}, "decimal"), ("temperature", {"type": "number"}, "decimal"),
-    ("id", {"type": "string"}, "code"), ("number", {"type": "string"}, "code"), ("code", {"type": "string"}, "code"),
-    ("urgent", {"type": "boolean"}, "flag"), ("silent", {"type": "boolean"}, "flag"), ("express", {"type": "boolean"}, "flag"),
-    ("colour", {"type": "string", "enum": ["red", "green", "blue", "black", "white"]}, "enum"),
-    ("size", {"type": "string", "enum": ["small", "medium", "large"]}, "enum"), ("mode", {"type": "string", "enum": ["auto", "manual", "eco"]}, "enum"),
-    ("priority", {"type": "string", "enum": ["low", "normal", "high"]}, "enum"), ("side", {"type": "string", "enum": ["left", "right"]}, "enum"),
-    ("unit", {"type": "string", "enum": ["kg", "g", "lb"]}, "enum"), ("people", {"type": "array", "items": {"type": "string"}}, "person"),
-    ("tags", {"type": "array", "items": {"type": "string"}}, "topic"), ("items", {"type": "array", "items": {"type": "string"}}, "list"),
+__all__ = ["invented_tools", "readable", "rename_tools", "request_for", "value_for"]
+
+PEOPLE = "(?:" + "|".join(sorted(word for word, bank in KIND_OF.items() if bank == "person")) + ")"
+ASKS = (
+    "{a}", "{a}", "{a}", "please {a}", "can you {a}", "could you {a}", "I need to {a}", "I want to {a}", "go ahead and {a}", "let's {a}",
+    "{a} for me", "{a} please",
 )  # fmt: skip
-STYLES = (
-    lambda verb, noun: f"{verb}_{noun}", lambda verb, noun: f"{noun}.{verb}", lambda verb, noun: verb + noun.capitalize(),
-    lambda verb, noun: f"{noun}_{verb}", lambda verb, noun: f"{verb}_{noun}", lambda verb, noun: f"{verb}-{noun}",
-)  # fmt: skip
+PLAIN_ASKS = ("{a}", "{a}", "{a} please", "{a}, please", "next: {a}")  # around what begins with no verb: "soil moisture of a field"
+RETURNS = re.compile(r"(?<=[.!?;])\s|\n|,? (?:and|which|that) (?:returns?|gives?|gets?)\b|, (?:returns?|gives?)\b")
+PREAMBLE = re.compile(r"^(?:this )?(?:function|tool|method)?\s*(?:is )?(?:used |allows you |lets you |can be used )to ", re.I)
+AFTER_VERBS = ("a", "an", "the", "all", "up", "out", "one", "whether", "if", "your")
+MOST_WORDS = 12  # of a description; a longer one is no way to ask
 
 
-def invented_tools(rng: random.Random, n: int) -> tuple[ToolSpec, ...]:
-    """n tools that exist nowhere, around a few nouns, so that neighbours must be told apart."""
-    nouns = rng.sample(NOUNS, max(1, n // 2))
-    style = rng.choice(STYLES)
-    tools: dict[str, ToolSpec] = {}
-    while len(tools) < n:
-        verb, noun = rng.choice(VERBS), rng.choice(nouns)
-        name = style(verb, noun)
-        chosen = rng.sample(PARAMETERS, rng.choice((0, 1, 1, 2, 2, 3, 3, 4)))
-        noun_name = f"{noun}_{chosen[0][0]}" if chosen and rng.random() < 0.15 else ""
-        properties = {(noun_name if i == 0 and noun_name else p[0]): dict(p[1]) for i, p in enumerate(chosen)}
-        keys = list(properties)
-        required = keys[: rng.randint(min(1, len(keys)), len(keys))] if keys else []
-        parameters: dict[str, Any] = {"type": "object", "properties": properties}
-        if required:
-            parameters["required"] = required
-        verb_words = verb.replace("_", " ")
-        article = "an" if noun[0] in "aeiou" else "a"
-        tools[name] = ToolSpec(name, f"{verb_words.capitalize()} {rng.choice((article, 'the', article))} {noun}.", parameters)
-    return tuple(tools.values())
+def action_of(spec: ToolSpec, rng: random.Random) -> str:
+    """What the tool does, as an order: "Returns the level of a tank." -> "get the level of a tank"; keg.fill -> "fill keg"."""
+    text = RETURNS.split(spec.description.strip(), maxsplit=1)[0]
+    text = PREAMBLE.sub("", " ".join(re.sub(r"\([^)]*\)|`", "", text).rstrip(".!;").split()))
+    first, _, rest = text.partition(" ")
+    base = VERB_FORMS.get(first.lower(), first.lower())
+    if base.endswith("s") and base[:-1] in VERBS and rest.split(" ")[0] in AFTER_VERBS:
+        base = base[:-1]
+    named = readable(spec.name).split() or [spec.name]
+    if is_verb(named[-1]) and (not is_verb(named[0]) or "." in spec.name):
+        named = [named[-1], *named[:-1]]
+    short = not text or len(text.split()) > MOST_WORDS
+    if short or rng.random() < (0.25 if is_verb(base) or not is_verb(named[0]) else 0.7):
+        return " ".join(named)
+    action = f"{first if first.isupper() and len(first) > 1 else base} {rest}".strip()
+    return re.sub(r"\b(a|an|the) ", "", action) if rng.random() < 0.3 else action
 
 
-KIND_OF = {
-    "name": "person", "person": "person", "customer": "person", "player": "person", "user": "person", "owner": "person", "who": "person",
-    "place": "place", "city": "place", "destination": "place", "location": "place", "address": "address", "file": "file", "title": "event",
-    "note": "message", "message": "message", "comment": "message", "reason": "message", "text": "message", "subject": "subject", "topic": "topic",
-}  # fmt: skip
+def woven(action: str, name: str, schema: Any, clause: Clause, rng: random.Random) -> str | None:
+    """The action with the argument in place of the thing that it names: "water a bed" + bed "Roses" -> "water the Roses bed"."""
+    schema = simple(schema)
+    label, bank = readable(name), bank_of(name, schema)
+    if not isinstance(clause.value, (str, int)) or isinstance(clause.value, bool) or "enum" in schema or bank in ("message", "when"):
+        return None
+    nouns = PEOPLE if bank == "person" else re.escape(label)
+    found = re.search(rf"\b(?:a|an|the|one|any) (?:{nouns}|\w+ {nouns})\b(?!-)", action)
+    if not found:
+        return None
+    words = str(clause.value)
+    number = isinstance(clause.value, int) or bank == "code"
+    if bank == "person" or action[found.end() :][:1] in ("'", "’"):
+        return action[: found.start()] + words + action[found.end() :]
+    manners = ("{n} {w}", "{n} {w}", "the {n} {w}") if number else ("{n} {w}", "{w}", "the {w} {n}", "the {n} {w}")
+    return action[: found.start()] + rng.choice(manners).format(n=label, w=words) + action[found.end() :]
 
 
-def value_for(name: str, schema: Mapping[str, Any], filler: Filler, rng: random.Random) -> tuple[Any, str] | None:
-    """(value, its words in a request), or None for a schema this generator has no words for."""
-    if "enum" in schema:
-        value = rng.choice(schema["enum"])
-        return value, str(value).replace("_", " ") if isinstance(value, str) else str(value)
-    kind, form = schema.get("type"), schema.get("format", "")
-    if kind == "integer":
-        number = rng.randint(int(schema.get("minimum", 1)), int(schema.get("maximum", rng.choice((9, 60, 500)))))
-        return number, str(number)
-    if kind == "number":
-        decimal = round(rng.uniform(float(schema.get("minimum", 0.5)), float(schema.get("maximum", 200))), rng.choice((0, 1, 1, 2)))
-        decimal = int(decimal) if decimal == int(decimal) else decimal
-        return decimal, str(decimal)
-    if kind == "string":
-        bank = {"date-time": "when", "email": "email", "phone": "phone", "uri": "url", "text": "message", "path": "file"}.get(form)
-        bank = bank or next((b for word, b in KIND_OF.items() if word in name.lower()), "")
-        if not bank:
-            if re.search(r"id|code|number|ref|no$", name.lower()):
-                text = rng.choice((f"{invented(rng)[:1].upper()}-{rng.randint(1, 999)}", f"#{rng.randint(10, 9999)}", f"{rng.randint(100, 99999)}"))
-                return text, text
-            bank = rng.choice(("topic", "event", "list", "person", "place"))
-        text = filler(bank, "Old", rng)
-        return text, text
-    if kind == "array" and isinstance(schema.get("items"), Mapping):
-        items = [value_for(name, schema["items"], filler, rng) for _ in range(rng.choice((1, 2, 2, 3)))]
-        if all(items):
-            pairs = [i for i in items if i is not None]
-            words = [w for _, w in pairs]
-            return [v for v, _ in pairs], words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
-    return None
+Parts = tuple[str, list[Clause], dict[str, Any]]
 
 
-def readable(name: str) -> str:
-    """"batch.start" / "makeMove" -> words."""
-    return re.sub(r"[._\-]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).lower()
+def parts_of(spec: ToolSpec, filler: Filler, rng: random.Random, given: Mapping[str, Clause] | None = None) -> Parts | None:
+    """(action, clauses, arguments) with every required and some optional arguments; `given` are said as they are. None: it has no words."""
+    action = action_of(spec, rng)
+    arguments: dict[str, Any] = {}
+    clauses: list[Clause] = []
+    for name, schema in spec.properties.items():
+        needed = name in spec.required
+        clause = (given or {}).get(name)
+        if clause is None:
+            if not needed and rng.random() < 0.55:
+                continue
+            clause = clause_for(name, schema, needed, filler, rng)
+            if clause is None:
+                if needed:
+                    return None
+                continue
+            if rng.random() < 0.5 and (changed := woven(action, name, schema, clause, rng)):
+                action, arguments[name] = changed, clause.value
+                continue
+        arguments[name] = clause.value
+        clauses.append(clause)
+    return action, clauses, arguments
 
 
-ASKS = ("{a}", "{a}", "{a}", "please {a}", "can you {a}", "could you {a}", "I need to {a}", "{a} for me", "I want to {a}", "go ahead and {a}", "{a} please", "let's {a}")
+def sentence(action: str, clauses: Sequence[Clause], rng: random.Random) -> str:
+    """The action and its clauses; free text comes last."""
+    said, last = [c for c in clauses if not c.last], [c for c in clauses if c.last]
+    front = ""
+    if said and said[-1].start and rng.random() < 0.15:
+        front = said.pop().text + ", "
+    if len(said) > 1 and rng.random() < 0.2:
+        rng.shuffle(said)
+    body = action
+    if said:
+        apart = sum(c.bare for c in said) > 1
+        between = rng.choice((", ", ", ", ", ", " and " if len(said) == 2 else ", ")) if apart or rng.random() < 0.6 else " "
+        lead = rng.choice((" ", " ", ", ")) if said[0].text[:1].islower() and not said[0].bare else rng.choice((", ", " ", ": ", " - "))
+        body += lead + between.join(c.text for c in said)
+    for clause in last:
+        body += rng.choice((" ", ", ")) + clause.text
+    return front + body
+
+
+def asked(text: str, clauses: Sequence[Clause], rng: random.Random) -> str:
+    """The order as people give orders. What follows it would be heard as part of a free text at its end."""
+    first, second = [*re.split(r"\W+", text), ""][:2]
+    asks = ASKS if is_verb(first) and second not in ("of", "is", "are") else PLAIN_ASKS
+    ask = rng.choice([a for a in asks if a.endswith("{a}") or not any(c.last for c in clauses)])
+    text = ask.format(a=text)
+    starts_with_value = any(c.start and text.startswith(c.text) for c in clauses)
+    return text[:1].upper() + text[1:] if rng.random() < 0.4 and not starts_with_value else text
 
 
 def request_for(spec: ToolSpec, filler: Filler, rng: random.Random) -> Example | None:
     """One request for this tool with every required and some optional arguments, or None where a required one has no words."""
-    arguments: dict[str, Any] = {}
-    said: list[str] = []
-    flags: list[str] = []
-    for name, schema in spec.properties.items():
-        needed = name in spec.required
-        if not needed and rng.random() < 0.55:
+    for _ in range(4):  # a value may happen to hide another's words
+        parts = parts_of(spec, filler, rng)
+        if parts is None:
             continue
-        if schema.get("type") == "boolean":
-            if needed:
-                arguments[name] = rng.random() < 0.6
-                flags.append(readable(name) if arguments[name] else f"not {readable(name)}")
-            else:
-                arguments[name] = True
-                flags.append(readable(name))
-            continue
-        found = value_for(name, schema, filler, rng)
-        if found is None:
-            if needed:
-                return None
-            continue
-        value, words = found
-        arguments[name] = value
-        label = readable(name)
-        manner = rng.random()
-        if schema.get("format") == "date-time" and manner < 0.7:
-            said.append(words)
-        elif "enum" in schema and manner < 0.4:
-            said.append(words)
-        elif manner < 0.35:
-            said.append(f"{label} {words}")
-        elif manner < 0.5:
-            said.append(f"{label}: {words}")
-        elif manner < 0.62:
-            said.append(f"with {label} {words}")
-        elif manner < 0.72:
-            said.append(f"{label} = {words}")
-        elif manner < 0.8 and isinstance(value, str):
-            said.append(f'{label} "{words}"')
-        elif manner < 0.9 and isinstance(value, str):
-            said.append(rng.choice(("for {}", "on {}", "called {}", "{}")).format(words))
-        else:
-            said.append(f"the {label} is {words}")
-    description = re.split(r"(?<=[.!?])\s", spec.description.strip(), maxsplit=1)[0].rstrip(".") if spec.description else ""
-    action = readable(spec.name) if not description or rng.random() < 0.3 else description[:1].lower() + description[1:]
-    if rng.random() < 0.4:
-        action = re.sub(r"\b(a|an|the) ", "", action)
-    said += flags
-    if said and rng.random() < 0.7:
-        text = action + rng.choice((", ", " ", ": ", " - ", ", ")) + rng.choice((", ", ", ", " and ", " ")).join(said)
-    else:
-        text = ((", ".join(said) + ", ") if said and rng.random() < 0.3 else "") + action + ("" if not said else " " + ", ".join(said))
-    if said and text.count(said[0]) > 1 and rng.random() < 0.9:
-        text = action + " " + ", ".join(said)
-    text = rng.choice(ASKS).format(a=text)
-    return Example(text if rng.random() < 0.6 else text[:1].upper() + text[1:], (ToolCall(spec.name, arguments, "1"),), ("generic",), (f"generic {spec.name}",))
+        action, clauses, arguments = parts
+        request = asked(sentence(action, clauses, rng), clauses, rng)
+        plan = (ToolCall(spec.name, arguments, "1"),)
+        if not grounded(request, plan, (spec,), free=())[1]:
+            return Example(request, plan, ("generic",), (f"generic {spec.name}",))
+    return None
 
 
-def rename_tools(specs: Sequence[ToolSpec], aliases: Mapping[str, Sequence[str]], names: Mapping[str, Sequence[str]], rng: random.Random) -> tuple[tuple[ToolSpec, ...], dict[str, str], dict[str, dict[str, str]]]:
+def rename_tools(
+    specs: Sequence[ToolSpec], aliases: Mapping[str, Sequence[str]], names: Mapping[str, Sequence[str]], rng: random.Random
+) -> tuple[tuple[ToolSpec, ...], dict[str, str], dict[str, dict[str, str]]]:
     """The same tools under other names: (specs, tool -> new name, tool -> {argument -> new name})."""
     renamed, to_name, to_arguments = [], {}, {}
     for spec in specs:

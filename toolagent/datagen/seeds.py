@@ -14,6 +14,7 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from toolagent.errors import DataError, ToolagentError
 from toolagent.plan import Plan, from_rows, in_order_of_use
@@ -72,32 +73,51 @@ def load_skeletons(paths: Iterable[pathlib.Path], packs: Mapping[str, tuple[Tool
     """Rows of the files, their plans in the one order of in_order_of_use. Raises DataError with path and line."""
     found: list[Skeleton] = []
     for path in paths:
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        for number, line in enumerate(read(path).splitlines(), 1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-                pack = row.get("pack", "")
-                tools = tuple(ToolSpec.from_json(t) for t in row["tools"]) if "tools" in row else (packs or {}).get(pack) if pack else None
-                if pack and tools is None:
-                    raise DataError(f"pack {pack!r} is unknown")
-                found.append(
-                    Skeleton(
-                        row["request"], in_order_of_use(from_rows(row["plan"])), dict(row.get("swap", {})),
-                        tuple(row.get("tags", ())), row.get("writer", path.stem), pack, tools,
-                    )
-                )  # fmt: skip
-            except (KeyError, TypeError, ValueError, ToolagentError) as error:
+                found.append(skeleton(json.loads(line), path.stem, packs or {}))
+            except KeyError as error:
+                raise DataError(f"{path}:{number}: the row has no {error}") from error
+            except (TypeError, ValueError, AttributeError, ToolagentError) as error:
                 raise DataError(f"{path}:{number}: {error}") from error
     return found
 
 
+def read(path: pathlib.Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def skeleton(row: Any, writer: str, packs: Mapping[str, tuple[ToolSpec, ...]]) -> Skeleton:
+    """One row. Raises DataError, and KeyError, TypeError and their like for a row of another shape."""
+    if not isinstance(row, dict):
+        raise DataError("the row is no JSON object")
+    pack = row.get("pack", "")
+    tools = tuple(ToolSpec.from_json(t) for t in row["tools"]) if "tools" in row else packs.get(pack) if pack else None
+    if pack and tools is None:
+        raise DataError(f"pack {pack!r} is unknown")
+    request, swap = row["request"], dict(row.get("swap", {}))
+    if not isinstance(request, str):
+        raise DataError("the request must be a string")
+    if lost := [span for span in swap if not span or span not in request]:
+        raise DataError(f"{lost[0]!r} is to be swapped, but does not stand in the request")
+    plan = in_order_of_use(from_rows(row["plan"]))
+    return Skeleton(request, plan, swap, tuple(row.get("tags", ())), row.get("writer", writer), pack, tools)
+
+
 def load_packs(folder: pathlib.Path = FOLDER / "packs") -> dict[str, tuple[ToolSpec, ...]]:
-    """The invented packs: name -> tools."""
+    """The invented packs: name -> tools. Raises DataError with the path."""
     packs: dict[str, tuple[ToolSpec, ...]] = {}
     for path in sorted(folder.glob("*.json")):
-        data = json.loads(path.read_text("utf-8"))
-        packs[data["pack"]] = tuple(ToolSpec.from_json(t) for t in data["tools"])
+        try:
+            data = json.loads(read(path))
+            packs[data["pack"]] = tuple(ToolSpec.from_json(t) for t in data["tools"])
+        except (KeyError, TypeError, ValueError, DataError) as error:
+            raise DataError(f"{path}: {error}") from error
     return packs
 
 

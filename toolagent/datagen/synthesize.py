@@ -2,8 +2,8 @@
 
     toolagent data synthesize --out data/desktop --n 40000 --seed 1
 
-Writes train.jsonl, valid.jsonl (skeletons that training never saw) and report.json. Rows come in groups of 32 that show the same tools, so that
-training computes their common prefix once. Same seed, same bytes, whatever the number of workers.
+Writes train.jsonl, valid.jsonl (skeletons that training never saw) and report.json. Rows come in groups of 32 that show the same tools, so
+that training computes their common prefix once. Same seed, same bytes, whatever the number of workers.
 Left out: tool results inside a conversation (the planner's replanning is trained by `data teach` rows), other languages than the seeds'.
 """
 
@@ -16,17 +16,19 @@ import pathlib
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from toolagent.datagen import compose, generic
 from toolagent.datagen.compose import Example
+from toolagent.datagen.execute import running
 from toolagent.datagen.fillers import Filler
 from toolagent.datagen.filters import fault, fingerprint
 from toolagent.datagen.seeds import Skeleton, desktop_skeletons, load_banks, load_packs, pack_skeletons, split
 from toolagent.errors import DataError
-from toolagent.plan import REFERENCE, map_strings
+from toolagent.plan import REFERENCE, Plan, map_strings
+from toolagent.toolbox import default_pack_path, load_pack
 from toolagent.types import Conversation, Message, ToolCall, ToolSpec
 
 GROUP = 32
@@ -84,6 +86,8 @@ def spoken(skeletons: Sequence[Skeleton], filler: Filler, rng: random.Random) ->
                     parts.append(grown(compose.fill(s, filler, rng), filler, rng))
                     budget -= len(s.plan)
                     break
+        if not parts:  # a few long seeds of a user's own
+            parts.append(compose.fill(rng.choice(skeletons), filler, rng))
         if rng.random() < 0.3 and len(parts) > 1:
             parts = same_person(parts, rng)
         example = compose.join(parts, rng)
@@ -106,7 +110,7 @@ def grown(example: Example, filler: Filler, rng: random.Random) -> Example:
 def same_person(parts: Sequence[Example], rng: random.Random) -> list[Example]:
     """The second part speaks of a person of the first: one look-up serves both when the kind is the same."""
     first, second = parts[0], parts[1]
-    people = [[str(c.arguments.get("name")) for c in p.plan if c.name.startswith("get_") and "name" in c.arguments] for p in (first, second)]
+    people = [[str(c.arguments["name"]) for c in p.plan if c.name.startswith("get_") and "name" in c.arguments] for p in (first, second)]
     if people[0] and people[1] and people[0][0] not in second.request:
         pattern = compose.spans([people[1][0]])
         new = rng.choice(people[0])
@@ -133,7 +137,7 @@ def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
     """In the order of use, arguments in the order of their schema; None when it may not be trained on."""
     example = compose.canonical_plan(example)
     order = {s.name: tuple(s.properties) for s in specs}
-    example = replace(example, plan=compose.argument_order(compose.bare_dates(example.plan), order))
+    example = replace(example, plan=compose.argument_order(compose.coded(compose.bare_dates(example.plan), specs), order))
     return example if faithful(example) else None
 
 
@@ -154,7 +158,7 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
             if rng.random() < 0.6:
                 rng.shuffle(shown)
             if kind == "part":
-                shown = shown[: rng.randint(5, len(shown))]
+                shown = shown[: rng.randint(min(5, len(shown)), len(shown))]
             if rng.random() < 0.5:
                 shown += generic.invented_tools(rng, rng.randint(1, 5))
         if kind == "renamed":
@@ -166,7 +170,10 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
             example = finish(spoken(world.skeletons, world.filler, rng), world.specs)
             if example is None:
                 continue
-            calls = tuple(ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id) for c in example.plan)
+            calls = tuple(
+                ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id)
+                for c in example.plan
+            )
             if any(c.name not in names for c in calls):
                 if rng.random() > 0.15:
                     continue
@@ -177,7 +184,7 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
         pack = rng.choice(sorted(world.pack_skeletons))
         shown = list(world.packs[pack])
         if rng.random() < 0.4:
-            shown += rng.sample(world.specs, rng.randint(1, 5))
+            shown += rng.sample(world.specs, min(rng.randint(1, 5), len(world.specs)))
         if rng.random() < 0.5:
             rng.shuffle(shown)
         skeletons = list(world.pack_skeletons[pack])
@@ -225,12 +232,17 @@ def row_text(example: Example, tools_text: str, rules: str, name: str) -> str:
     return f'{head}, "tools": {tools_text}, "meta": {json.dumps(meta, ensure_ascii=False)}}}\n'
 
 
+Group = list[tuple[Example, tuple[ToolSpec, ...]]]
+MakeGroup = Callable[[Any, int, int], Group]  # (world, seed, index): group() for the desktop, pack.py's for any pack
+Fault = Callable[[str, Plan, Sequence[ToolSpec]], str | None]
 _world: World | None = None
+_make: MakeGroup = group
+_fault: Fault = fault
 
 
-def _start(world: World) -> None:
-    global _world
-    _world = world
+def _start(world: World, make: MakeGroup, wrong: Fault) -> None:
+    global _world, _make, _fault
+    _world, _make, _fault = world, make, wrong
 
 
 def _group_rows(job: tuple[int, int]) -> tuple[list[tuple[str, str]], Counter[str]]:
@@ -239,8 +251,8 @@ def _group_rows(job: tuple[int, int]) -> tuple[list[tuple[str, str]], Counter[st
     seed, index = job
     rows, dropped = [], Counter[str]()
     text_of: dict[int, str] = {}
-    for k, (example, tools) in enumerate(group(_world, seed, index)):
-        why = fault(example.request, example.plan, tools)
+    for k, (example, tools) in enumerate(_make(_world, seed, index)):
+        why = _fault(example.request, example.plan, tools)
         if why:
             dropped[why] += 1
             continue
@@ -250,16 +262,22 @@ def _group_rows(job: tuple[int, int]) -> tuple[list[tuple[str, str]], Counter[st
     return rows, dropped
 
 
-def rows(world: World, n: int, seed: int, workers: int = 2) -> Iterator[tuple[str, Counter[str]]]:
-    """n different JSONL lines, in order, with the running count of what was dropped."""
-    seen: set[str] = set()
+def rows(
+    world: World, n: int, seed: int, workers: int = 2, make: MakeGroup = group, wrong: Fault = fault, seen: set[str] | None = None
+) -> Iterator[tuple[str, Counter[str]]]:
+    """n different JSONL lines (or fewer, where no more can be made), in order, with the running count of what was dropped.
+
+    `seen`: fingerprints of requests that may not come again; the new ones are added to it.
+    """
+    seen = set() if seen is None else seen
+    made = 0
     dropped: Counter[str] = Counter()
-    jobs = ((seed, i) for i in range(10**9))
+    jobs = jobs_until(((seed, i) for i in range(10**9)), n)
     if workers > 1:
-        pool = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn").Pool(workers, _start, (world,))
-        results = pool.imap(_group_rows, jobs_until(jobs, n), chunksize=8)
+        pool = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn").Pool(workers, _start, (world, make, wrong))
+        results: Iterator[tuple[list[tuple[str, str]], Counter[str]]] = pool.imap(_group_rows, jobs, chunksize=8)
     else:
-        _start(world)
+        _start(world, make, wrong)
         pool, results = None, map(_group_rows, jobs)
     try:
         for found, why in results:
@@ -269,8 +287,9 @@ def rows(world: World, n: int, seed: int, workers: int = 2) -> Iterator[tuple[st
                     dropped["duplicate"] += 1
                     continue
                 seen.add(print_)
+                made += 1
                 yield line, dropped
-                if len(seen) >= n:
+                if made >= n:
                     return
     finally:
         if pool is not None:
@@ -285,27 +304,51 @@ def jobs_until(jobs: Iterator[tuple[int, int]], n: int) -> Iterator[tuple[int, i
         yield job
 
 
-def synthesize(specs: Sequence[ToolSpec], rules: str, out: pathlib.Path, n: int = 40_000, valid: int = 2_000, seed: int = 1, workers: int = 2) -> dict[str, Any]:
-    """Write out/train.jsonl, out/valid.jsonl, out/report.json; returns the report. Each file appears whole or not at all."""
+def write_whole(path: pathlib.Path, lines: Iterator[tuple[str, Counter[str]]]) -> tuple[int, Counter[str]]:
+    """The lines in a file that appears whole or not at all -> (how many, what was dropped)."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    written, last = 0, Counter[str]()
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            for line, dropped in lines:
+                file.write(line)
+                written, last = written + 1, dropped
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        pathlib.Path(temporary).unlink(missing_ok=True)
+        raise
+    return written, last
+
+
+MakeWorld = Callable[..., World]  # (specs, rules, held_out=...) -> World
+
+
+def synthesize(
+    specs: Sequence[ToolSpec], rules: str, out: pathlib.Path, n: int = 40_000, valid: int = 2_000, seed: int = 1, workers: int = 2,
+    make_world: MakeWorld = load_world, execute: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Write out/train.jsonl, out/valid.jsonl, out/report.json; returns the report. Each file appears whole or not at all.
+
+    No request stands in both. `execute`: leave out the seeds whose plan does not run with the default pack in a throw-away home
+    (execute.py); 30 ms each, two minutes for all of the desktop's, of which tests/datagen/test_execute.py runs a sample anyway.
+    """
     out.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"seed": seed}
+    seen: set[str] = set()
+    reasons: dict[str, str | None] = {}
     for name, held_out, count in (("train", False, n), ("valid", True, valid)):
-        world = load_world(specs, rules, held_out=held_out)
+        world = make_world(specs, rules, held_out=held_out)
         if not world.skeletons:
             raise DataError("no seed requests found")
-        handle, temporary = tempfile.mkstemp(dir=out, prefix=f".{name}-")
-        written, last = 0, Counter[str]()
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                for line, dropped in rows(world, count, seed + held_out * 1_000_003, workers):
-                    file.write(line)
-                    written, last = written + 1, dropped
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, out / f"{name}.jsonl")
-        except BaseException:
-            pathlib.Path(temporary).unlink(missing_ok=True)
-            raise
+        failing: list[tuple[Skeleton, str]] = []
+        if execute:
+            good, failing = running(world.skeletons, load_pack(default_pack_path()), reasons)
+            world = replace(world, skeletons=tuple(good))
+        written, last = write_whole(out / f"{name}.jsonl", rows(world, count, seed + held_out * 1_000_003, workers, seen=seen))
         report[name] = {"rows": written, "skeletons": len(world.skeletons), "dropped": dict(last)}
+        if failing:
+            report[name]["not running"] = [f"{s.request[:80]!r}: {reason}" for s, reason in failing]
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     return report
 

@@ -20,6 +20,7 @@ Left out: free text beside calls, parallel turns of several tools' results in an
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ SYSTEM, TOOLS, USER, ASSISTANT, PLAN, TOOL, END = (
     "<|system|>", "<|tools|>", "<|user|>", "<|assistant|>", "<|plan|>", "<|tool|>", "<|end|>",
 )  # fmt: skip
 MARKS = (END, SYSTEM, TOOLS, USER, ASSISTANT, PLAN, TOOL)
+TEMPLATE = pathlib.Path(__file__).with_name("compact.jinja")  # render() for those who read chat templates, such as llama-server
 KINDS = {"email": "email", "phone": "phone", "path": "path", "uri": "link", "date-time": "when", "text": "text"}
 DESCRIPTION_WORDS = 12  # a small model reads a dozen words of a tool's description; the rest costs prompt and teaches nothing
 
@@ -40,9 +42,14 @@ OPENED = re.compile(r"""(?<!\S)((?:\\"|["'“‘«(\[])+) (?=\w)""")
 ESCAPED_OPENING = re.compile(r"""(?<!\S)((?:\\"|['“‘«(\[])+)(?=\w)""")
 
 
+def plain(text: str) -> str:
+    """Foreign text on one line, marks broken."""
+    return " ".join(text.replace("<|", "< |").split())
+
+
 def words(text: str) -> str:
-    """Foreign text on one line, marks broken, a space after each opening quote or bracket: as the model reads a request."""
-    return OPENING.sub(r"\1 ", " ".join(text.replace("<|", "< |").split()))
+    """The same with a space after each opening quote or bracket: as the model reads a request."""
+    return OPENING.sub(r"\1 ", plain(text))
 
 
 def signature(spec: ToolSpec) -> str:
@@ -51,10 +58,10 @@ def signature(spec: ToolSpec) -> str:
         f"{name}{'' if name in spec.required else '?'}{': ' + kind if (kind := type_of(schema)) else ''}"
         for name, schema in spec.properties.items()
     )
-    returns = type_of(spec.returns) if spec.returns else ""
+    returns = f" -> {kind}" if spec.returns and (kind := type_of(spec.returns)) else ""
     first = words(re.split(r"(?<=[.!?])\s", spec.description.strip(), maxsplit=1)[0]).split()
     description = " # " + " ".join(first[:DESCRIPTION_WORDS]) if first else ""
-    return f"{spec.name}({parameters}){' -> ' + returns if returns else ''}{description}"
+    return plain(f"{spec.name}({parameters}){returns}") + description
 
 
 def type_of(schema: Any) -> str:
@@ -88,7 +95,7 @@ def render(conversation: Conversation) -> str:
             parts.append(f"{USER} {words(message.content)}\n")
         elif message.role == "tool" and message.result is not None:
             outcome = f"error: {message.result.error}" if message.result.error is not None else message.result.output
-            parts.append(f"{TOOL} {message.result.call_id} {words(outcome)}\n")
+            parts.append(f"{TOOL} {plain(message.result.call_id)} {words(outcome)}\n")
         elif message.role == "assistant":
             parts.append(ASSISTANT + answer(message))
     if conversation.messages[-1].role != "assistant":
@@ -122,7 +129,7 @@ def json_text(text: str) -> str:
 
 
 def string_text(text: str) -> str:
-    """JSON, with a first space, and a space after each opening quote as in the request; a space that stood there already is written \\u0020."""
+    """JSON, with a first space, and a space after each opening quote as in the request; one that stood there already is written \\u0020."""
     return f'"{" " if text else ""}{escaped(text)}"'
 
 
@@ -137,7 +144,7 @@ def parse(text: str) -> Message:
     """The model's turn -> Message with calls "1".."n", or with text. Raises InvalidOutput with the place that does not parse."""
     text = text.split(END)[0].removeprefix(ASSISTANT)
     if not text.startswith(PLAN):
-        return Message("assistant", text.strip())
+        return Message("assistant", OPENED.sub(r"\1", text.strip()))
     calls: list[ToolCall] = []
     for line in text[len(PLAN) :].strip("\n").split("\n"):
         if line:
@@ -160,9 +167,12 @@ def parse_call(line: str, number: int) -> ToolCall:
         key = KEY.match(line, at)
         if key is None:
             raise InvalidOutput(f"step {number}: expected name=value at {line[at : at + 40]!r}")
-        value, at = parse_value(line, key.end(), number)
+        try:
+            value, at = parse_value(line, key.end(), number)
+        except RecursionError as error:
+            raise InvalidOutput(f"step {number}: the value at {line[at : at + 40]!r} is nested too deeply") from error
         arguments[key[1]] = value
-        at += 2 if line.startswith(", ", at) else 0
+        at = next_item(line, at, ")", number)
     if line[at:] != ")":
         raise InvalidOutput(f"step {number}: the call does not end with ')': {line[-40:]!r}")
     return ToolCall(head[2], arguments, str(number))
@@ -178,7 +188,7 @@ def parse_value(line: str, at: int, number: int) -> tuple[Any, int]:
         while not line.startswith("]", at):
             item, at = parse_value(line, at, number)
             items.append(item)
-            at += 2 if line.startswith(", ", at) else 0
+            at = next_item(line, at, "]", number)
         return items, at + 1
     if line.startswith("{", at):
         pairs: dict[str, Any] = {}
@@ -188,7 +198,7 @@ def parse_value(line: str, at: int, number: int) -> tuple[Any, int]:
             if not isinstance(key, str) or not line.startswith(": ", at):
                 raise InvalidOutput(f'step {number}: expected "key": value at {line[at : at + 40]!r}')
             pairs[key], at = parse_value(line, at + 2, number)
-            at += 2 if line.startswith(", ", at) else 0
+            at = next_item(line, at, "}", number)
         return pairs, at + 1
     if line.startswith('"', at):
         end = re.compile(r'"(?:[^"\\]|\\.)*"').match(line, at)
@@ -197,6 +207,15 @@ def parse_value(line: str, at: int, number: int) -> tuple[Any, int]:
         inside = OPENED.sub(r"\1", end[0][2:-1] if end[0].startswith('" ') else end[0][1:-1])
         return decode(f'"{inside}"', 0, number)[0], end.end()
     return decode(line, at, number)
+
+
+def next_item(line: str, at: int, close: str, number: int) -> int:
+    """The place of the next item, or of the closing sign."""
+    if line.startswith(close, at):
+        return at
+    if not line.startswith(", ", at) or line.startswith(close, at + 2):
+        raise InvalidOutput(f"step {number}: expected ', ' and more, or {close!r}, at {line[at : at + 40]!r}")
+    return at + 2
 
 
 def decode(text: str, at: int, number: int) -> tuple[Any, int]:

@@ -42,7 +42,8 @@ def messages(conversation: Conversation, arguments_as_text: bool = False) -> lis
 
 def tools(conversation: Conversation) -> list[dict[str, Any]]:
     """OpenAI's tools, without the keys that only we know."""
-    return [{"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}} for t in conversation.tools]
+    functions = [{"name": t.name, "description": t.description, "parameters": t.parameters} for t in conversation.tools]
+    return [{"type": "function", "function": function} for function in functions]
 
 
 def calls(rows: Any) -> tuple[ToolCall, ...]:

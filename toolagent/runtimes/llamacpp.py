@@ -1,31 +1,38 @@
 """GGUF on llama.cpp: the default runtime, offline, on any processor.
 
-A plan is written one step at a time under the grammar of that step (decoding/plan_grammar.py), so it always parses, names only tools at hand and
-refers only to earlier steps. What is common with the prompt before stays in the cache. Uses llama-cpp-python's low-level API: one context, no
-copies of logits. Left out: several candidates in one batch, cache on disk, adapters.
+A plan is written one step at a time under the grammar of that step (decoding/plan_grammar.py), so it always parses, names only tools at
+hand and refers only to earlier steps. What is common with the prompt before stays in the cache. Uses llama-cpp-python's low-level API: one
+context, no copies of logits. Left out: several candidates in one batch, cache on disk, adapters.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pathlib
 import random
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toolagent.decoding.plan_grammar import STEPS, step_grammar
 from toolagent.dialects import compact
 from toolagent.errors import ContextOverflow, InvalidOutput, NoModel, UsageError
+from toolagent.runtimes import gguf_file
 from toolagent.types import Conversation, Message, ToolSpec
 
-STEPS = 12  # most steps of a plan
 STEP_TOKENS = 220  # most tokens of one step; beyond it the shortest way to its end is taken
-MAGIC = b"GGUF"
+CLOSERS = (b'"', b")", b"]", b"}", b",")  # how a value, a call, a list, an object ends; at last, the way to the next argument
 
 
 def threads() -> int:
-    """Processors this process may use: its affinity, capped by the control group's quota. More threads than that stall each other."""
+    """TOOLAGENT_THREADS, else the processors this process may use: its affinity, capped by the control group's quota, at most four.
+
+    More threads than processors stall each other.
+    """
+    wish = os.environ.get("TOOLAGENT_THREADS", "")
+    if wish.isdecimal() and int(wish):
+        return int(wish)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     try:
         quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -36,27 +43,15 @@ def threads() -> int:
     return max(1, min(count, 4))
 
 
-def check_file(path: pathlib.Path) -> None:
-    """NoModel unless the file begins as a GGUF that llama.cpp may be shown."""
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            head = file.read(24)
-    except OSError as error:
-        raise NoModel(f"no model at {path}: {error.strerror}. Give --model FILE.gguf or a bundle directory") from error
-    if len(head) < 24 or head[:4] != MAGIC:
-        raise NoModel(f"{path} is no GGUF file")
-    version, tensors, pairs = struct.unpack("<IQQ", head[4:24])
-    if version not in (2, 3) or tensors > 100_000 or pairs > 100_000 or tensors * 24 > size:
-        raise NoModel(f"{path} is no GGUF file of a known version, or it is damaged")
-
-
 class Weights:
-    """A GGUF held open: tokens, logits, and a cache of the last prompt. Not for several threads at once."""
+    """A GGUF held open: tokens, logits, and a cache of the last prompt. Not for several threads at once.
+
+    The context is no longer than the one that the model was trained with. Raises NoModel.
+    """
 
     def __init__(self, path: pathlib.Path, context: int = 4096, exact: bool = False, n_threads: int = 0) -> None:
         self.path = path
-        check_file(path)
+        gguf_file.check(path)
         try:
             import llama_cpp
         except (ImportError, OSError, RuntimeError) as error:
@@ -66,13 +61,13 @@ class Weights:
         llama_cpp.llama_backend_init()
         model_params = llama_cpp.llama_model_default_params()
         model_params.n_gpu_layers = 0 if exact else model_params.n_gpu_layers
-        self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_params)
+        self.model = llama_cpp.llama_model_load_from_file(os.fsencode(path), model_params)
         if not self.model:
             raise NoModel(f"{path} is damaged or of an architecture that this llama.cpp does not know")
         self.vocab = llama_cpp.llama_model_get_vocab(self.model)
         self.size = llama_cpp.llama_vocab_n_tokens(self.vocab)
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = self.context = context
+        params.n_ctx = self.context = min(context, llama_cpp.llama_model_n_ctx_train(self.model))
         params.n_batch = params.n_ubatch = 512
         params.n_threads = params.n_threads_batch = n_threads or threads()
         params.flash_attn_type = 0  # slower for single tokens on a CPU, and less exact
@@ -80,7 +75,7 @@ class Weights:
             params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32
         self.ctx = llama_cpp.llama_init_from_model(self.model, params)
         if not self.ctx:
-            raise NoModel(f"{path}: llama.cpp could not make a context of {context} tokens; is there enough memory?")
+            raise NoModel(f"{path}: llama.cpp could not make a context of {self.context} tokens; is there enough memory?")
         self.memory = llama_cpp.llama_get_memory(self.ctx)
         self.cached: list[int] = []
         self.end = llama_cpp.llama_vocab_eos(self.vocab)
@@ -94,10 +89,8 @@ class Weights:
             self.model = None
 
     def __del__(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # at interpreter exit the library may be gone
             self.close()
-        except Exception:  # at interpreter exit the library may be gone
-            pass
 
     def metadata(self, key: str) -> str:
         buffer = ctypes.create_string_buffer(1 << 16)
@@ -179,6 +172,7 @@ class Weights:
         return numpy.concatenate(out)
 
 
+Done = Sequence[tuple[int, str, Mapping[str, Any]]]  # (k, tool, result schema) of the steps so far
 _quiet: Any = None
 
 
@@ -193,19 +187,21 @@ def silence(llama_cpp: Any) -> None:
 class LlamaCpp:
     """A bundle's or file's model as a Runtime. `hold`: words are held to the request (see decoding/plan_grammar.py).
 
+    At temperature 0 it calls where it finds a call likelier than `call_threshold` (0: always calls, at any temperature).
     Not `constrained`: no grammar, the model writes what it likes, which may be no plan (InvalidOutput).
     """
 
     dialect = "compact"
 
     def __init__(
-        self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True
-    ) -> None:
+        self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True,
+        n_threads: int = 0,
+    ) -> None:  # fmt: skip
         import llguidance.llamacpp
 
         folder = pathlib.Path(path)
         file = folder / "model.gguf" if folder.is_dir() else folder
-        self.weights = Weights(file, context)
+        self.weights = Weights(file, context, n_threads=n_threads)
         if self.weights.metadata("toolagent.dialect") != "compact":
             raise NoModel(f"{file} was not made by toolagent for the compact dialect; run it behind a server and use --runtime openai")
         self.hold, self.constrained = hold, constrained
@@ -220,7 +216,9 @@ class LlamaCpp:
         ids = self.prompt_tokens(conversation)
         room = self.weights.context - len(ids)
         if room < 64:
-            raise ContextOverflow(f"the prompt has {len(ids)} tokens; the context holds {self.weights.context}. Say it shorter or show fewer tools")
+            raise ContextOverflow(
+                f"the prompt has {len(ids)} tokens; the context holds {self.weights.context}. Say it shorter or show fewer tools"
+            )
         out = []
         for i in range(n):
             rng = random.Random(f"{seed}:{i}")
@@ -239,13 +237,14 @@ class LlamaCpp:
             return self.free(temperature, rng, room)
         first = numpy.asarray(self.weights.logits(), dtype=numpy.float64)
         called = 1.0 / float(numpy.exp(first - first[self.plan_mark]).sum())
-        if not tools or (called < self.call_threshold if temperature == 0 else rng.random() > called):
+        if not tools or (self.call_threshold > 0 and (called < self.call_threshold if temperature == 0 else rng.random() > called)):
             return " " + NO_TOOL
         self.weights.feed([self.plan_mark, *self.weights.tokens("\n")])
-        text, done = compact.PLAN + "\n", []
+        text = compact.PLAN + "\n"
+        done: list[tuple[int, str, Mapping[str, Any]]] = []
         specs = {t.name: t for t in tools}
         for k in range(1, STEPS + 1):
-            line = self.step(tools, request, done, temperature, rng, room - (len(self.weights.cached)))
+            line = self.step(tools, request, done, temperature, rng)
             if line is None:
                 break
             call = compact.parse_call(line.rstrip("\n"), k)
@@ -264,22 +263,14 @@ class LlamaCpp:
             self.weights.feed([token])
         return b"".join(self.weights.piece(t) for t in out).decode("utf-8", "replace")
 
-    def step(self, tools: Sequence[ToolSpec], request: str, done: Sequence[tuple[int, str, Mapping[str, Any]]], temperature: float, rng: random.Random, room: int) -> str | None:
-        """One line under its grammar, or None where the model ends the plan."""
-        from llguidance import LLMatcher
-
-        from toolagent.decoding.plan_grammar import step_grammar
-
-        matcher = LLMatcher(self.ll, step_grammar(tools, request, done, self.hold))
-        if matcher.is_error():
-            raise InvalidOutput(f"the grammar of a step is broken: {matcher.get_error()}")
+    def step(self, tools: Sequence[ToolSpec], request: str, done: Done, temperature: float, rng: random.Random) -> str | None:
+        """One line under its grammar, or None where the model ends the plan. Raises UsageError (a tool that no grammar can hold)."""
+        matcher = self.matcher(tools, request, done)
         out: list[int] = []
-        while True:
+        while not (out and matcher.is_accepting()):
             allowed = allowed_tokens(matcher)
             if not out and done:
                 allowed = [*allowed, self.end_mark]
-            if matcher.is_accepting() and out:
-                break
             if not len(allowed):
                 raise InvalidOutput("the grammar of a step has no way on")
             token = self.pick(allowed, temperature, rng, hurry=len(out) > STEP_TOKENS)
@@ -291,15 +282,30 @@ class LlamaCpp:
             self.weights.feed([token])
         return b"".join(self.weights.piece(t) for t in out).decode("utf-8")
 
+    def matcher(self, tools: Sequence[ToolSpec], request: str, done: Done) -> Any:
+        """Raises UsageError that names the tools whose grammar llguidance refuses."""
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(self.ll, step_grammar(tools, request, done, self.hold), log_level=0)
+        if not matcher.is_error():
+            return matcher
+        at_fault = []
+        for tool in tools:
+            with contextlib.suppress(UsageError):
+                if LLMatcher(self.ll, step_grammar([tool], request, done, self.hold), log_level=0).is_error():
+                    at_fault.append(tool.name)
+        names, why = ", ".join(at_fault or [t.name for t in tools]), str(matcher.get_error()).splitlines()[0]
+        raise UsageError(f"no grammar can be made for {names} ({why}); simplify the schema or run with --unconstrained")
+
     def pick(self, allowed: Any, temperature: float, rng: random.Random, hurry: bool = False) -> int:
-        """The best or a sampled token among these. In a hurry, a token that closes a value is taken when one is allowed."""
+        """The best or a sampled token among these; in a hurry among those that close something, where there are such."""
         import numpy
 
-        if hurry:
-            for token in allowed:
-                if self.weights.piece(int(token)).lstrip()[:1] in (b'"', b")", b"]"):
-                    return int(token)
         index = numpy.asarray(allowed, dtype=numpy.int64)
+        if hurry:
+            starts = [self.weights.piece(int(token)).lstrip()[:1] for token in index]
+            nearest = next((c for c in CLOSERS if c in starts), b"")
+            index = numpy.asarray([t for t, start in zip(index, starts, strict=True) if start == nearest]) if nearest else index
         scores = self.weights.logits()[index]
         if temperature <= 0:
             return int(index[int(scores.argmax())])
@@ -317,5 +323,3 @@ def allowed_tokens(matcher: Any) -> Any:
 
     mask = numpy.frombuffer(matcher.compute_bitmask(), dtype=numpy.uint8)
     return numpy.flatnonzero(numpy.unpackbits(mask, bitorder="little"))
-
-

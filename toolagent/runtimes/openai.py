@@ -101,7 +101,9 @@ def refusal(url: str, error: urllib.error.HTTPError) -> NoModel | ContextOverflo
         text = " ".join(error.read(2000).decode("utf-8", "replace").split())
     except OSError:
         text = ""
-    if error.code in (400, 413, 422, 500) and "context" in text.lower() and any(w in text.lower() for w in ("exceed", "length", "window", "size")):
+    about_length = "context" in text.lower() and any(word in text.lower() for word in ("exceed", "length", "window", "size"))
+    if error.code in (400, 413, 422, 500) and about_length:
         return ContextOverflow(f"the prompt does not fit the context of {url}: {text[:300]}")
-    hint = {401: "; give a key with --api-key-env", 403: "; give a key with --api-key-env", 404: "; check --url (does it end in /v1?) and --model"}
+    key = "; give a key with --api-key-env"
+    hint = {401: key, 403: key, 404: "; check --url (does it end in /v1?) and --model"}
     return NoModel(f"{url} answered {error.code}{f': {text[:300]}' if text else ''}{hint.get(error.code, '')}")

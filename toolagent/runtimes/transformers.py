@@ -74,8 +74,9 @@ class TorchWeights:
 
         if len(self.cached) + len(ids) > self.context:
             raise ContextOverflow(f"{len(self.cached) + len(ids)} tokens do not fit the context of {self.context}")
+        row = torch.tensor([list(ids)], device=self.model.device)  # (1, T)
         with torch.no_grad():
-            out = self.model(input_ids=torch.tensor([list(ids)], device=self.model.device), past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            out = self.model(input_ids=row, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
         self.cache, self.last = out.past_key_values, out.logits[0, -1].float().cpu().numpy()
         self.cached += ids
 
@@ -86,7 +87,9 @@ class TorchWeights:
 class Transformers(LlamaCpp):
     """A directory that `toolagent train` or transformers wrote, as a Runtime."""
 
-    def __init__(self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True) -> None:
+    def __init__(
+        self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True
+    ) -> None:
         from toolagent.dialects import compact
 
         folder = pathlib.Path(path)
@@ -116,7 +119,7 @@ class Transformers(LlamaCpp):
         ids = torch.tensor([weights.tokens(text, special=True)], device=weights.model.device)  # (1, T)
         room = weights.context - ids.shape[1]
         if room < 64:
-            raise ContextOverflow(f"the prompt has {ids.shape[1]} tokens; the context holds {weights.context}. Say it shorter or show fewer tools")
+            raise ContextOverflow(f"the prompt has {ids.shape[1]} tokens; the context holds {weights.context}. Show fewer tools")
         how = {"do_sample": True, "temperature": temperature} if temperature > 0 else {"do_sample": False}
         with torch.no_grad():
             out = weights.model.generate(

@@ -1,18 +1,19 @@
 """Conversation -> (token ids, which of them are learned), for every trainer.
 
-`compact` is encoded by its own rendering; any other model by its chat template, whose assistant turns are found by rendering growing prefixes.
-Learned: the assistant's words and its end of turn; the prompt, the tools and their results are not. A template that rewrites earlier turns
-cannot be masked that way and is refused by name.
+`compact` is encoded by its own rendering; any other model by its chat template, whose assistant turns are found by rendering growing
+prefixes. Learned: the assistant's words and its end of turn; the prompt, the tools and their results are not. A template that rewrites
+earlier turns (some drop the thoughts of all turns but the last) cannot be masked that way and is refused.
 """
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toolagent.dialects import compact
+from toolagent.dialects import compact, template
 from toolagent.errors import DataError
 from toolagent.types import Conversation, ToolSpec
 
@@ -71,30 +72,48 @@ def turns(text: str) -> list[tuple[str, int]]:
 
 
 def template_encoder(tokenizer: Any) -> Encoder:
-    """For a model with a chat template. Raises DataError when the template is not prefix-preserving."""
+    """For a model with a chat template, asked as dialects/template.py asks it. Raises DataError for a template that cannot be learned from:
+    one that rewrites earlier turns, leaves out the tools or the calls, or does not end an answer with a mark."""
+    from jinja2 import TemplateError
+
+    marks = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
 
     def rendered(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None, generate: bool) -> str:
-        return str(tokenizer.apply_chat_template(list(messages), tools=tools, tokenize=False, add_generation_prompt=generate))
+        try:
+            return str(tokenizer.apply_chat_template(list(messages), tools=tools, tokenize=False, add_generation_prompt=generate))
+        except (TemplateError, ValueError, TypeError) as error:
+            raise DataError(f"the chat template refuses the conversation: {error}") from error
 
     def encode(conversation: Conversation, name: str) -> Row:
-        messages = [m.to_json() for m in conversation.messages]
-        tools = [t.to_json() for t in conversation.tools] or None
+        messages = template.messages(conversation)
+        tools = template.tools(conversation) or None
         ids: list[int] = []
         learned = bytearray()
         done = ""
+
+        def add(text: str, kind: int) -> str:
+            nonlocal done, ids, learned
+            if not text.startswith(done):
+                raise DataError("the chat template rewrites earlier turns, so its answers cannot be told from its prompt")
+            piece, done = text[len(done) :], text
+            found = tokenizer(piece, add_special_tokens=False)["input_ids"]
+            ids += found
+            learned += bytes([kind]) * len(found)
+            return piece
+
         for i, message in enumerate(messages):
             if message["role"] != "assistant":
                 continue
-            for upto, generate, kind in ((i, True, 0), (i + 1, False, 1)):
-                text = rendered(messages[:upto], tools, generate)
-                if not text.startswith(done):
-                    raise DataError(f"row {name}: the chat template rewrites earlier turns, so its answers cannot be told from its prompt")
-                piece = text[len(done) :].rstrip("\n") + ("" if not kind else "\n" * 0) if kind else text[len(done) :]
-                found = tokenizer(piece, add_special_tokens=False)["input_ids"]
-                ids += found
-                learned += bytes([kind]) * len(found)
-                done += piece
-        return Row(tuple(ids), bytes(learned), name, str(hash(rendered(messages[:1], tools, False))))
+            prompt = add(rendered(messages[:i], tools, True), 0)
+            if tools and not learned.count(1) and any(t["function"]["name"] not in prompt for t in tools):
+                raise DataError("the chat template does not show the tools")
+            answer = add(rendered(messages[: i + 1], tools, False).rstrip("\n"), 1)  # a "\n" behind the end of turn is the next prompt's
+            if any(call["function"]["name"] not in answer for call in message.get("tool_calls", ())):
+                raise DataError("the chat template leaves out the tool calls")
+            if not ids or ids[-1] not in marks:
+                raise DataError("the chat template does not end the assistant's turn with a mark, so when to stop cannot be learned")
+        shown = json.dumps([tools, [m["content"] for m in messages if m["role"] == "system"]])
+        return Row(tuple(ids), bytes(learned), name, str(hash(shown)))
 
     return encode
 

@@ -1,23 +1,23 @@
 """fit: the loop that trainers share. Takes a loss as a function; keeps time, validation, the best weights and a checkpoint to resume from.
 
-Left out: several processes (issue of the accelerate page), mixed precision on GPUs other than bf16 autocast.
+With `minutes` 0 a run depends on its seed and data alone: stopped at any step and resumed, it ends with the same weights, every bit (CPU).
+Left out: several processes, mixed precision, the random state of a GPU (of use to dropout only).
 """
 
 from __future__ import annotations
 
 import json
-import math
-import os
 import pathlib
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 
-from toolagent.errors import ToolagentError
+from toolagent.errors import ToolagentError, UsageError
+from toolagent.train.checkpoint import Progress, put, restored, trained
 from toolagent.train.muon import Muon
 
 Batches = Callable[[random.Random], list[Any]]
@@ -27,23 +27,26 @@ Batches = Callable[[random.Random], list[Any]]
 class FitArgs:
     """Settings that every trainer has."""
 
-    lr: float = 0.02
-    """peak learning rate of the hidden matrices (Muon) or, with optimizer=adamw, of all weights"""
+    optimizer: str = ""
+    """muon (about half the steps of AdamW) or adamw. Left empty: muon from scratch, adamw for a given model"""
+    lr: float = 0.0
+    """peak learning rate of the hidden matrices (muon) or of all weights (adamw). 0: muon 0.02; adamw 2e-4 for a LoRA, else 2e-5"""
     lr_adam: float = 3e-3
-    """peak learning rate of embeddings and norms beside Muon"""
-    optimizer: str = "muon"
-    """muon (from scratch: about half the steps of AdamW) or adamw"""
+    """peak learning rate of embeddings and norms beside muon"""
     weight_decay: float = 0.02
     warmup: int = 60
     """optimiser steps"""
     cooldown: float = 0.35
-    """last share of the run in which the rate falls linearly to zero"""
+    """last share of the run in which the rate falls linearly to a hundredth"""
     rows_per_step: int = 48
     minutes: float = 0.0
     """stop after this long (0: by epochs alone); the cooldown is fitted to it"""
     epochs: float = 3.0
+    """stop after so many (0: by minutes alone)"""
     valid_every: int = 200
     """optimiser steps between validations"""
+    checkpoint_every: int = 100
+    """optimiser steps between checkpoints; one is written after each validation as well"""
     patience: int = 0
     """stop after so many validations without a better one (0: never)"""
     seed: int = 1
@@ -51,29 +54,35 @@ class FitArgs:
     """CPU threads (0: torch's own choice)"""
 
 
+Settings = TypeVar("Settings", bound=FitArgs)
+
+
+def settled(args: Settings, from_scratch: bool, lora: bool) -> Settings:
+    """The settings with optimizer and rate filled in where they were left open."""
+    optimizer = args.optimizer or ("muon" if from_scratch else "adamw")
+    return replace(args, optimizer=optimizer, lr=args.lr or (0.02 if optimizer == "muon" else 2e-4 if lora else 2e-5))
+
+
 def optimizers(model: Any, args: FitArgs) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the transformer, AdamW for the rest, or AdamW for all."""
+    if args.optimizer not in ("muon", "adamw") or args.lr <= 0:
+        raise UsageError(f"optimizer {args.optimizer!r} at rate {args.lr:g}: use muon or adamw, and a rate above 0")
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     if args.optimizer == "adamw":
         return [torch.optim.AdamW([p for _, p in named], lr=args.lr, betas=(0.9, 0.95), weight_decay=args.weight_decay, eps=1e-8)]
     hidden = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
-    rest = [p for n, p in named if not (p.ndim == 2 and "embed" not in n and "lm_head" not in n)]
-    return [
-        Muon(hidden, lr=args.lr, momentum=0.95, weight_decay=args.weight_decay),
-        torch.optim.AdamW(rest, lr=args.lr_adam, betas=(0.9, 0.95), weight_decay=0.0, eps=1e-8),
-    ]
+    rest = [p for n, p in named if p.ndim != 2 or "embed" in n or "lm_head" in n]
+    found: list[torch.optim.Optimizer] = []
+    if hidden:
+        found.append(Muon(hidden, lr=args.lr, momentum=0.95, weight_decay=args.weight_decay))
+    if rest:  # a LoRA has none
+        found.append(torch.optim.AdamW(rest, lr=args.lr_adam, betas=(0.9, 0.95), weight_decay=0.0, eps=1e-8))
+    return found
 
 
-@dataclass
-class Progress:
-    """What a resumed run must know. Saved beside weights and optimisers."""
-
-    step: int = 0
-    rows: int = 0
-    epoch: int = 0
-    batch: int = 0
-    seconds: float = 0.0
-    best: float = math.inf
-    worse: int = 0
+def rate(step: int, done: float, args: FitArgs) -> float:
+    """Share of the peak learning rate: up over the first `warmup` steps, down over the last `cooldown` of the run; `done` is 0 to 1."""
+    return max(min(1.0, (step + 1) / max(args.warmup, 1)) * min(1.0, (1.0 - done) / max(args.cooldown, 1e-9)), 0.01)
 
 
 def fit(
@@ -87,122 +96,130 @@ def fit(
     say: Callable[[str], None] = print,
     resume: bool = False,
 ) -> Progress:
-    """Train in place; `loss(model, batch)` gives (summed loss, number of learned tokens). Leaves the best weights (by validate()["loss"]) in the model.
+    """Train in place; `loss(model, batch)` gives (summed loss, number of learned tokens). Leaves the best weights, by validate()["loss"].
 
-    An optimiser step sums token losses over its batches and divides by their tokens, so that its gradient does not depend on how rows fell into
-    batches. Checkpoints go to out/checkpoint (whole or not at all); Ctrl-C saves one and re-raises. NaN raises with the batch's row names.
+    An optimiser step sums token losses over its batches and divides by their tokens, so that its gradient does not depend on how rows
+    fell into batches. Checkpoints go to out/checkpoint.pt (whole or not at all); Ctrl-C saves one of the last whole step and re-raises. A
+    loss or gradient that is no number raises with the rows' names. Without `resume`, what an older run left in `out` is removed.
     """
+    if args.epochs <= 0 and args.minutes <= 0:
+        raise UsageError("give --epochs or --minutes: nothing else ends the run")
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     out.mkdir(parents=True, exist_ok=True)
     opts = optimizers(model, args)
     peaks = [g["lr"] for o in opts for g in o.param_groups]
-    state = Progress()
-    checkpoint = out / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"], strict=False)
-        for o, s in zip(opts, saved["optimizers"], strict=True):
-            o.load_state_dict(s)
-        state = Progress(**saved["progress"])
+    checkpoint, best = out / "checkpoint.pt", out / "best.pt"
+    resume = resume and checkpoint.exists()
+    if resume:
+        state = restored(checkpoint, model, opts)
         say(f"resumed at step {state.step}")
-    best = out / "best.pt"
-    log = open(out / "log.jsonl", "a", encoding="utf-8")
+    else:
+        state = Progress()
+        checkpoint.unlink(missing_ok=True)
+        best.unlink(missing_ok=True)
+    generator = torch.get_rng_state()
+    log = open(out / "log.jsonl", "a" if resume else "w", encoding="utf-8")  # noqa: SIM115 (closed in the finally below)
     started = time.monotonic() - state.seconds
     model.train()
     plan = batches(random.Random(f"{args.seed}:{state.epoch}"))
-    per_epoch = sum(len(b) for b in plan)
-    total_rows = per_epoch * args.epochs
+    total_rows = sum(len(b) for b in plan) * args.epochs
 
     def share() -> float:
-        by_rows = state.rows / total_rows if total_rows else 0.0
-        by_time = (time.monotonic() - started) / (args.minutes * 60) if args.minutes else 0.0
+        by_rows = state.rows / total_rows if total_rows > 0 else 0.0
+        by_time = (time.monotonic() - started) / (args.minutes * 60) if args.minutes > 0 else 0.0
         return max(by_rows, by_time)
+
+    def note(**row: Any) -> None:
+        log.write(json.dumps({"step": state.step, **row}) + "\n")
+        log.flush()
 
     def save() -> None:
         state.seconds = time.monotonic() - started
-        trainable = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-        temporary = checkpoint.with_suffix(".tmp")
-        torch.save({"model": trainable, "optimizers": [o.state_dict() for o in opts], "progress": vars(state)}, temporary)
-        os.replace(temporary, checkpoint)
+        optimisers = [o.state_dict() for o in opts]
+        put({"model": trained(model), "optimizers": optimisers, "progress": vars(state), "random": generator}, checkpoint)
 
     def check() -> bool:
-        """Validate; True when it is time to stop."""
-        if validate is None:
+        """Validate, once a step; True when it is time to stop."""
+        if validate is None or state.checked == state.step:
             return False
         model.eval()
         with torch.no_grad():
             found = validate(model)
         model.train()
         better = found["loss"] < state.best - 1e-4
-        state.best, state.worse = (found["loss"], 0) if better else (state.best, state.worse + 1)
         if better:
-            trainable = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-            torch.save(trainable, best.with_suffix(".tmp"))
-            os.replace(best.with_suffix(".tmp"), best)
-        log.write(json.dumps({"step": state.step, "valid": found}) + "\n")
-        log.flush()
+            put(trained(model), best)
+        state.best, state.worse = (found["loss"], 0) if better else (state.best, state.worse + 1)
+        state.checked = state.step
+        note(valid=found)
         say(f"step {state.step}: " + "  ".join(f"valid {k} {v:.4f}" for k, v in found.items()) + ("  (best)" if better else ""))
         return bool(args.patience and state.worse >= args.patience)
 
     running, tokens_seen, since = 0.0, 0, time.monotonic()
+    whole = True  # no optimiser is in the middle of its step
     try:
         while share() < 1.0:
             taken: list[Any] = []
+            epoch, at = state.epoch, state.batch
             while sum(len(b) for b in taken) < args.rows_per_step:
-                if state.batch >= len(plan):
-                    state.epoch, state.batch = state.epoch + 1, 0
-                    plan = batches(random.Random(f"{args.seed}:{state.epoch}"))
-                taken.append(plan[state.batch])
-                state.batch += 1
-            done = share()
-            scale = min(1.0, (state.step + 1) / max(args.warmup, 1)) * min(1.0, (1.0 - done) / max(args.cooldown, 1e-9))
-            for o in opts:
-                for g in o.param_groups:
-                    g["lr"] = 0.0
-            for g, peak in zip((g for o in opts for g in o.param_groups), peaks, strict=True):
-                g["lr"] = peak * max(scale, 0.01)
+                if at >= len(plan):
+                    epoch, at = epoch + 1, 0
+                    plan = batches(random.Random(f"{args.seed}:{epoch}"))
+                taken.append(plan[at])
+                at += 1
+            scale = rate(state.step, share(), args)
+            for group, peak in zip((g for o in opts for g in o.param_groups), peaks, strict=True):
+                group["lr"] = peak * scale
             sums, counts = 0.0, 0
             for batch in taken:
                 value, count = loss(model, batch)
                 if not torch.isfinite(value):
-                    names = ", ".join(getattr(r, "name", "?") for r in batch[:8])
-                    raise ToolagentError(f"the loss is {value.item()} at step {state.step}; rows of the batch: {names}. Lower --lr")
+                    raise ToolagentError(f"the loss is {value.item()} at step {state.step}; rows of the batch: {names(batch)}. Lower --lr")
                 value.backward()
                 sums, counts = sums + value.item(), counts + int(count)
             for p in model.parameters():
                 if p.grad is not None:
                     p.grad /= max(counts, 1)
-            torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+            if not torch.isfinite(torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)):
+                every = names([row for batch in taken for row in batch])
+                raise ToolagentError(f"the gradient is no number at step {state.step}; rows of the step: {every}. Lower --lr")
+            whole = False
             for o in opts:
                 o.step()
                 o.zero_grad(set_to_none=True)
-            state.step += 1
-            state.rows += sum(len(b) for b in taken)
-            running = sums / max(counts, 1) if not running else 0.95 * running + 0.05 * sums / max(counts, 1)
+            state.step, state.rows, state.epoch, state.batch = state.step + 1, state.rows + sum(len(b) for b in taken), epoch, at
+            generator = torch.get_rng_state()
+            whole = True
+            running = 0.95 * running + 0.05 * sums / max(counts, 1) if running else sums / max(counts, 1)
             tokens_seen += counts
             if state.step % 20 == 0:
-                seconds = time.monotonic() - started
-                left = seconds / max(share(), 1e-6) * (1 - share())
-                rate = tokens_seen / (time.monotonic() - since)
-                log.write(json.dumps({"step": state.step, "loss": running, "rows": state.rows, "seconds": round(seconds, 1)}) + "\n")
-                log.flush()
-                say(f"step {state.step}  loss {running:.4f}  rows {state.rows}  {rate:.0f} learned tokens/s  {seconds / 60:.1f} min, {left / 60:.1f} left")
-            if state.step % args.valid_every == 0:
-                stop = check()
+                seconds, done = time.monotonic() - started, share()
+                speed = tokens_seen / (time.monotonic() - since)
+                left = max(seconds / max(done, 1e-6) * (1 - done), 0.0)
+                note(loss=running, rows=state.rows, seconds=round(seconds, 1))
+                pace = f"{speed:.0f} learned tokens/s  {seconds / 60:.1f} min, {left / 60:.1f} left"
+                say(f"step {state.step}  loss {running:.4f}  rows {state.rows}  {pace}")
+            stop = state.step % args.valid_every == 0 and check()
+            if stop or state.checked == state.step or state.step % args.checkpoint_every == 0:
                 save()
-                if stop:
-                    say("the validation loss has stopped falling")
-                    break
+            if stop:
+                say("the validation loss has stopped falling")
+                break
         check()
         save()
     except KeyboardInterrupt:
-        save()
-        say(f"interrupted; the checkpoint is whole: go on with --resume (step {state.step})")
+        if whole:
+            save()
+        say("interrupted" + ("; the checkpoint is whole: go on with --resume" if checkpoint.exists() else " before its first step"))
         raise
     finally:
         log.close()
     if validate is not None and best.exists():
         model.load_state_dict(torch.load(best, weights_only=True), strict=False)
     return state
+
+
+def names(batch: Sequence[Any]) -> str:
+    return ", ".join(getattr(row, "name", "?") for row in batch[:8]) + (f" and {len(batch) - 8} more" if len(batch) > 8 else "")

@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024): momentum whose update is made orthogonal, for the 2-D weights inside a transformer.
 
-As torch.optim.Muon, but the Newton-Schulz steps run in float32 where the processor has no fast bfloat16 (torch's always run in bfloat16, which a CPU
-without it emulates: 20 times slower here), and matrices of one shape go through them together.
+As torch.optim.Muon, but the Newton-Schulz steps run in float32 where the processor has no fast bfloat16 (torch's always run in bfloat16,
+which a CPU without it emulates: 20 times slower here), and matrices of one shape go through them together.
 Left out: embeddings, heads, norms and convolutions: give those to AdamW.
 """
 
@@ -32,7 +32,7 @@ def orthogonal(updates: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum 0.95, orthogonal update scaled by sqrt(max(1, rows / columns)), decoupled weight decay."""
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ import json
 import pathlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,14 +35,15 @@ class Report:
         return "\n".join(lines)
 
 
-def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: int = 0) -> tuple[list[Row], Report]:
-    """Encoded rows. A malformed line raises DataError with path and line; a row that is too long or learns nothing is dropped and counted."""
-    rows: list[Row] = []
-    report = Report()
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, ToolagentError)  # what a malformed line raises somewhere
+
+
+def conversations(paths: Sequence[pathlib.Path]) -> Iterator[tuple[str, str, Conversation]]:
+    """("path:line", name, conversation) of each line. Raises DataError with path and line."""
     tools_of: dict[str, tuple[ToolSpec, ...]] = {}
     for path in paths:
         try:
-            file = open(path, encoding="utf-8")
+            file = open(path, "rb")  # noqa: SIM115 (an OSError while reading is not about opening)
         except OSError as error:
             raise DataError(f"{path}: {error.strerror}") from error
         with file:
@@ -50,30 +51,44 @@ def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: in
                 if not line.strip():
                     continue
                 try:
-                    data = json.loads(line)
+                    data = json.loads(line.decode("utf-8"))
+                    if not isinstance(data, dict) or not isinstance(data.get("messages"), list) or not data["messages"]:
+                        raise DataError("a conversation needs a non-empty list of messages")
                     key = json.dumps(data.get("tools") or [])
                     if key not in tools_of:
                         tools_of[key] = tuple(ToolSpec.from_json(t) for t in data.get("tools") or [])
                     conversation = Conversation(tuple(Message.from_json(m) for m in data["messages"]), tools_of[key])
                     name = str((data.get("meta") or {}).get("id") or f"{path.name}:{number}")
                     check_calls(conversation)
-                    row = encode(conversation, name)
-                except (KeyError, TypeError, ValueError, AttributeError, ToolagentError) as error:
+                except FAULTS as error:
                     raise DataError(f"{path}:{number}: {error}") from error
-                if len(row.ids) > context:
-                    report.dropped[f"longer than {context} tokens"] += 1
-                elif 1 not in row.learned:
-                    report.dropped["no assistant turn to learn"] += 1
-                else:
-                    rows.append(row)
-                    report.kept += 1
-                    report.tokens += len(row.ids)
-                    report.learned += row.learned.count(1)
-                    report.longest = max(report.longest, len(row.ids))
-                if limit and report.kept >= limit:
-                    return rows, report
+                yield f"{path}:{number}", name, conversation
+
+
+def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: int = 0) -> tuple[list[Row], Report]:
+    """Encoded rows. A malformed line raises DataError with path and line; a row too long or without an answer is dropped and counted."""
+    rows: list[Row] = []
+    report = Report()
+    for place, name, conversation in conversations(paths):
+        try:
+            row = encode(conversation, name)
+        except FAULTS as error:
+            raise DataError(f"{place}: {error}") from error
+        if len(row.ids) > context:
+            report.dropped[f"longer than {context} tokens"] += 1
+        elif 1 not in row.learned:
+            report.dropped["no assistant turn to learn"] += 1
+        else:
+            rows.append(row)
+            report.kept += 1
+            report.tokens += len(row.ids)
+            report.learned += row.learned.count(1)
+            report.longest = max(report.longest, len(row.ids))
+        if limit and report.kept >= limit:
+            break
     if not rows:
-        raise DataError(f"{', '.join(map(str, paths))}: no row to train on")
+        why = "; ".join(f"{n} dropped: {reason}" for reason, n in report.dropped.most_common())
+        raise DataError(f"{', '.join(map(str, paths))}: no row to train on" + (f" ({why})" if why else ""))
     return rows, report
 
 
@@ -86,13 +101,13 @@ def check_calls(conversation: Conversation) -> None:
 
 
 def common_prefix(rows: Sequence[Row]) -> int:
-    """How many first tokens all rows share, leaving out any that is learned and the last token of the shortest row."""
+    """How many first tokens all rows share and none learns, less one: the last of them predicts the first token that may be learned."""
     first = rows[0]
-    end = min(len(r.ids) for r in rows) - 1
+    end = min(len(r.ids) for r in rows)
     n = 0
     while n < end and not any(r.learned[n] for r in rows) and all(r.ids[n] == first.ids[n] for r in rows):
         n += 1
-    return n
+    return max(n - 1, 0)
 
 
 def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> list[list[Row]]:
@@ -106,7 +121,8 @@ def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> 
         members = sorted(members, key=lambda r: len(r.ids) + rng.random() * 12)
         batch: list[Row] = []
         for row in members:
-            if batch and (len(batch) >= most or (len(batch) + 1) * max(len(row.ids) - shared, 1) > budget):
+            longest = max(len(r.ids) for r in (*batch, row)) - shared
+            if batch and (len(batch) >= most or (len(batch) + 1) * longest > budget):
                 out.append(batch)
                 batch = []
             batch.append(row)

@@ -9,9 +9,12 @@ Left out: preference data (train/dpo.py), distillation.
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import pathlib
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +25,7 @@ from toolagent import model as models
 from toolagent.errors import UsageError
 from toolagent.train import rows as data
 from toolagent.train.encode import Row, dialect_of, encoder_for
-from toolagent.train.loop import FitArgs, fit
+from toolagent.train.loop import FitArgs, fit, settled
 from toolagent.train.losses import token_nll
 
 
@@ -58,15 +61,14 @@ def forward(model: Any, rows: Sequence[Row], share: bool = True, request: bool =
     device = next(model.parameters()).device
     shared = data.common_prefix(rows) if share and len(rows) > 1 else 0
     longest = max(len(r.ids) for r in rows)
-    width = longest - shared
-    ids = torch.zeros(len(rows), width, dtype=torch.long)  # (B, S); padding is behind the text, so a causal model never sees it
-    kinds = torch.zeros(len(rows), width, dtype=torch.long)
+    ids = torch.zeros(len(rows), longest - shared, dtype=torch.long)  # (B, S); padding is behind the text, so a causal model never sees it
+    kinds = torch.zeros(len(rows), longest - shared, dtype=torch.long)
     for i, row in enumerate(rows):
         n = len(row.ids) - shared
         ids[i, :n] = torch.tensor(row.ids[shared:])
         kinds[i, :n] = torch.tensor(list(row.learned[shared:]))
     ids, kinds = ids.to(device), kinds.to(device)
-    if shared > 1:
+    if shared:
         from transformers import DynamicCache
 
         prefix = torch.tensor([rows[0].ids[:shared]], device=device)
@@ -74,12 +76,20 @@ def forward(model: Any, rows: Sequence[Row], share: bool = True, request: bool =
         cache = DynamicCache([(c.keys.expand(len(rows), -1, -1, -1), c.values.expand(len(rows), -1, -1, -1)) for c in layers])
         mask = torch.ones(len(rows), longest, dtype=torch.long, device=device)
         positions = torch.arange(shared, longest, device=device)[None].expand(len(rows), -1)
-        hidden = base.model(input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True).last_hidden_state
+        more = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True}
+        hidden = base.model(input_ids=ids, **more).last_hidden_state  # (B, S, H)
     else:
-        hidden = base.model(input_ids=torch.cat([torch.tensor([rows[0].ids[:shared]], device=device).expand(len(rows), -1).long(), ids], 1)).last_hidden_state
-        hidden = hidden[:, shared:]
+        hidden = base.model(input_ids=ids, use_cache=False).last_hidden_state
     wanted = kinds[:, 1:] > 0 if request else kinds[:, 1:] == 1  # position t predicts token t + 1
-    return base.lm_head(hidden[:, :-1][wanted]), ids[:, 1:][wanted], kinds[:, 1:][wanted]
+    return head(base, hidden[:, :-1][wanted]), ids[:, 1:][wanted], kinds[:, 1:][wanted]
+
+
+def head(base: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """Hidden states (N, H) -> logits (N, V), with what some families do behind the head (Cohere, Granite: scaled; Gemma 2: capped)."""
+    logits: torch.Tensor = base.lm_head(hidden)
+    logits = logits * getattr(base.config, "logit_scale", 1.0) / getattr(base.config, "logits_scaling", 1.0)
+    cap = getattr(base.config, "final_logit_softcapping", None)
+    return torch.tanh(logits / cap) * cap if cap else logits
 
 
 def make_loss(share: bool, request_weight: float) -> Callable[[Any, Sequence[Row]], tuple[torch.Tensor, torch.Tensor]]:
@@ -117,19 +127,23 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         raise UsageError("give either --from-scratch or --model DIR")
     if not args.data:
         raise UsageError("give --data FILE.jsonl")
+    args = settled(args, args.from_scratch, args.lora > 0)
     out = pathlib.Path(args.out)
     files = [pathlib.Path(p) for p in args.data]
     resuming = args.resume and (out / "checkpoint.pt").exists()
     if args.from_scratch:
-        tokenizer = models.load_tokenizer(out / "tokenizer") if resuming else models.train_tokenizer(tokenizer_texts(files), args.shape.vocabulary)
+        tokenizer = models.load_tokenizer(out / "tokenizer") if resuming else new_tokenizer(files, args.shape.vocabulary)
         dialect, model = "compact", models.make(args.shape, tokenizer, args.seed)
     else:
         model, tokenizer = models.load(args.model)
         dialect = dialect_of(args.model)
+        if hasattr(model, "merge_and_unload"):
+            if args.lora:
+                raise UsageError(f"{args.model} is an adapter already; without --lora it is merged, and all weights are trained")
+            model = model.merge_and_unload().requires_grad_(True)
         if args.lora:
+            torch.manual_seed(args.seed)
             model = models.with_lora(model, args.lora, 2 * args.lora)
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out / "tokenizer")
     encode = encoder_for(tokenizer, dialect)
     train, report = data.read(files, encode, args.context, args.limit)
     say("training data: " + report.text())
@@ -142,34 +156,42 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         held, held_report = data.read([pathlib.Path(p) for p in args.valid], encode, args.context)
         say("validation data: " + held_report.text())
         validate = make_validate(data.batches(held, args.batch_tokens, args.batch_rows, random.Random(0)), share)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(out / "tokenizer")
     if torch.cuda.is_available():
         model = model.cuda()
     parameters = sum(p.numel() for p in model.parameters())
     say(f"{parameters / 1e6:.1f}M parameters, {len(train)} rows, {torch.get_num_threads()} threads")
-    state = fit(
-        model, lambda rng: data.batches(train, args.batch_tokens, args.batch_rows, rng), make_loss(share, args.request_weight), args, out,
-        validate=validate, say=say, resume=args.resume,
-    )  # fmt: skip
+    loss = make_loss(share, args.request_weight)
+
+    def batches(rng: random.Random) -> list[list[Row]]:
+        return data.batches(train, args.batch_tokens, args.batch_rows, rng)
+
+    state = fit(model, batches, loss, args, out, validate=validate, say=say, resume=args.resume)
     models.save(model, tokenizer, out / "model", dialect)
-    summary = {"args": asdict(args), "parameters": parameters, "steps": state.step, "rows": state.rows, "minutes": state.seconds / 60, "best": state.best}
+    best = state.best if math.isfinite(state.best) else None
+    found = {"parameters": parameters, "steps": state.step, "rows": state.rows, "minutes": state.seconds / 60, "best": best}
+    summary = {"args": asdict(args), **found}
     (out / "run.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
 
 
-def tokenizer_texts(files: Sequence[pathlib.Path], rows: int = 30_000) -> list[str]:
-    """What a tokenizer is trained on: the requests and answers of the first rows, each list of tools once."""
+def new_tokenizer(files: Sequence[pathlib.Path], vocabulary: int, rows: int = 30_000) -> Any:
+    """A tokenizer for these conversations: trained on the requests and answers of the first rows and on each list of tools once.
+
+    The heads of calls (" send_sms(") and the argument names with an underscore that half of the rows show become tokens of their own.
+    """
     from toolagent.dialects import compact
-    from toolagent.types import Conversation
 
     texts: list[str] = []
-    heads: set[str] = set()
+    heads, pieces = Counter[str](), Counter[str]()
     for path in files:
-        with open(path, encoding="utf-8") as file:
-            for line, _ in zip(file, range(rows), strict=False):
-                conversation = Conversation.from_json(json.loads(line))
-                head = compact.prefix(conversation.tools, " ".join(m.content for m in conversation.messages if m.role == "system"))
-                if head not in heads:
-                    heads.add(head)
-                    texts.append(head)
-                texts.append(compact.render(conversation)[len(head) :])
-    return texts
+        for _, _, conversation in itertools.islice(data.conversations([path]), rows):
+            head = compact.prefix(conversation.tools, " ".join(m.content for m in conversation.messages if m.role == "system"))
+            if head not in heads:
+                texts.append(head)
+            heads[head] += 1
+            pieces.update(f" {t.name}(" for t in conversation.tools)
+            pieces.update({f"{k}=" for t in conversation.tools for k in t.properties if "_" in k})
+            texts.append(compact.render(conversation)[len(head) :])
+    return models.train_tokenizer(texts, vocabulary, sorted(p for p, n in pieces.items() if n * 2 >= heads.total()))

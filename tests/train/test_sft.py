@@ -1,0 +1,246 @@
+"""Supervised fine-tuning: a shared prefix changes nothing but the time; runs from scratch and with a LoRA, on small models of three families."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from small import family, model_of, rows_of
+
+torch = pytest.importorskip("torch")
+
+from toolagent import model as models  # noqa: E402
+from toolagent.errors import DataError, UsageError  # noqa: E402
+from toolagent.train import sft  # noqa: E402
+from toolagent.train.encode import Row  # noqa: E402
+from toolagent.train.rows import batches, common_prefix  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def gradients(model, value):
+    model.zero_grad()
+    value.backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def distance(a, b):
+    return float((a - b).norm() / b.norm().clamp_min(1e-12))
+
+
+def by_hand(model, rows, request_weight):
+    """The loss of each row alone, from the model's own logits: no prefix, no padding, no code of ours."""
+    total = 0.0
+    for row in rows:
+        logits = model(input_ids=torch.tensor([row.ids])).logits[0].float()
+        for t in range(1, len(row.ids)):
+            weight = (0.0, 1.0, request_weight)[row.learned[t]]
+            total = total - weight * torch.log_softmax(logits[t - 1], -1)[row.ids[t]]
+    return total
+
+
+PROMPTS = {  # (tokens in common, lengths of the answers, tokens of the request)
+    "requests differ": rows_of(17, (5, 9, 1, 7), asked=3),
+    "one prompt, several answers": rows_of(17, (4, 8, 2), asked=0),
+    "one row": rows_of(12, (5,)),
+    "nothing in common": rows_of(0, (3, 6)),
+    "the same row twice": rows_of(9, (4,)) * 2,
+}
+
+
+@pytest.mark.parametrize("prompts", PROMPTS)
+@pytest.mark.parametrize(
+    ("kind", "tied", "lora"),
+    [("llama", True, False), ("llama", False, True), ("qwen3", False, False), ("qwen3", True, True), ("gemma", True, False), ("gemma", True, True)],
+)
+def test_a_shared_prefix_is_the_same_loss_and_gradient(prompts, kind, tied, lora):
+    model = model_of(kind, tie_word_embeddings=tied)
+    if lora:
+        model = models.with_lora(model, 4, 8)
+        for name, p in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(p, std=0.2)  # zero as it is made, it would hide what reaches A
+    assert models.full_attention(model)
+    rows = PROMPTS[prompts]
+    found = {}
+    for share in (True, False):
+        value, count = sft.make_loss(share, 0.1)(model, rows)
+        assert int(count) == sum(r.learned.count(1) for r in rows)
+        found[share] = value.item(), gradients(model, value)
+    want = by_hand(model, rows, 0.1)
+    want_gradients = gradients(model, want)
+    for value, grads in found.values():
+        assert value == pytest.approx(want.item(), rel=1e-5)
+        assert grads.keys() == want_gradients.keys()
+        assert max(distance(grads[n], want_gradients[n]) for n in grads) < 1e-5
+
+
+def test_the_prefix_leaves_the_token_that_predicts_the_first_learned_one():
+    assert common_prefix(rows_of(17, (5, 9), asked=3)) == 16
+    assert common_prefix(rows_of(17, (4, 8), asked=0)) == 16  # all share the mark behind the prefix only by chance
+    assert common_prefix([Row((5, 6, 7), bytes([0, 0, 1]))] * 2) == 1
+    assert common_prefix([Row((5, 6, 7), bytes([1, 1, 1]))] * 2) == 0
+
+
+def test_windows_fall_back_to_padded_rows_with_capped_logits():
+    model = model_of("gemma2", sliding_window=8, final_logit_softcapping=5.0)
+    assert not models.full_attention(model)
+    rows = rows_of(17, (5, 9, 1))
+    value, _ = sft.make_loss(False, 0.1)(model, rows)
+    assert value.item() == pytest.approx(by_hand(model, rows, 0.1).item(), rel=1e-5)
+
+
+def test_dropout_falls_back_too():
+    assert not models.full_attention(model_of("llama", attention_dropout=0.1))
+    assert models.full_attention(model_of("llama"))
+
+
+def test_validation_counts_each_row_once():
+    """A model that always says token 7 has the rows right whose answer is 7 throughout."""
+    model = model_of("llama", tie_word_embeddings=False)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+        model.model.norm.weight.zero_()
+        model.lm_head.weight[7] = 1.0
+        model.model.norm.weight[0] = 1e-3
+    head = (11, 12, 13)
+    rows = [Row((*head, 7, 7), bytes([0, 0, 0, 1, 1])), Row((*head, 7, 8), bytes([0, 0, 0, 1, 1])), Row((*head, 7), bytes([0, 0, 0, 1]))]
+    for share in (True, False):
+        logits, targets, _ = sft.forward(model, rows, share, request=False)
+        assert len(targets) == 5
+    bias = torch.zeros(300)
+    bias[7] = 100.0
+    model.lm_head.register_forward_hook(lambda module, inputs, output: output + bias)
+    for share in (True, False):
+        found = sft.make_validate([rows[:2], rows[2:]], share)(model)
+        assert found["exact"] == pytest.approx(2 / 3)
+        assert found["loss"] == pytest.approx(100 / 5, rel=0.05)  # one token of five at 100 nats
+
+
+def test_batches_hold_one_group_and_stay_within_the_budget():
+    import random
+
+    rows = [Row((1, 2, 3) + (9,) * n, bytes(3) + bytes([1]) * n, f"{g}{n}", g) for g in "ab" for n in range(1, 40)]
+    made = batches(rows, budget=64, most=16, rng=random.Random(1))
+    assert sorted(r.name for b in made for r in b) == sorted(r.name for r in rows)
+    assert all(len({r.group for r in b}) == 1 and len(b) <= 16 for b in made)
+    assert all(len(b) * (max(len(r.ids) for r in b) - 2) <= 64 for b in made if len(b) > 1)
+    assert [[r.name for r in b] for b in made] == [[r.name for r in b] for b in batches(rows, 64, 16, random.Random(1))]
+
+
+# --- whole runs -----------------------------------------------------------------------------------------------------------------------
+
+QUICK = {"threads": 1, "epochs": 1.0, "rows_per_step": 8, "warmup": 2, "valid_every": 2, "batch_tokens": 2048}
+SMALL = models.Shape(width=32, layers=2, heads=4, kv_heads=2, hidden=64, vocabulary=700)
+
+
+@pytest.fixture(scope="module")
+def rows(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    lines = (tiny / "rows.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (folder / "train.jsonl").write_text("".join(lines[:24]), "utf-8")
+    (folder / "valid.jsonl").write_text("".join(lines[40:48]), "utf-8")
+    return folder
+
+
+def args(rows, out, **more):
+    return sft.Args(data=(str(rows / "train.jsonl"),), valid=(str(rows / "valid.jsonl"),), out=str(out), **(QUICK | more))
+
+
+def test_from_scratch(rows, tmp_path):
+    said: list[str] = []
+    summary = sft.main(args(rows, tmp_path / "run", from_scratch=True, shape=SMALL, epochs=2.0), said.append)
+    assert summary["steps"] >= 3 and summary["args"]["optimizer"] == "muon" and summary["args"]["lr"] == 0.02
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == json.loads(json.dumps(summary))
+    model, tokenizer = models.load(tmp_path / "run" / "model")
+    assert type(model).__name__ == "LlamaForCausalLM" and tokenizer.chat_template and (tmp_path / "run/model/dialect").read_text() == "compact\n"
+    report = next(s for s in said if s.startswith("training data: "))
+    assert report.startswith("training data: 24 rows kept, ") and "% of them learned, longest row " in report
+    assert any("\x1b[32m<|plan|>" in s or "\x1b[32m None" in s for s in said)  # the first row, what is learned in green
+    assert (tmp_path / "run" / "model" / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Few and short, for tokenizers of bytes."""
+    from toolagent.types import Conversation, Message, ToolCall, ToolSpec
+
+    folder = tmp_path_factory.mktemp("short")
+    spec = ToolSpec("ring", "Ring someone.", {"type": "object", "properties": {"who": {"type": "string"}}})
+    for name, people in (("train", "Ana Bo Cy Di Ed Flo Gus Hal".split()), ("valid", ["Ida", "Joe"])):
+        talks = [Conversation((Message("user", f"ring {p}"), Message("assistant", "", (ToolCall("ring", {"who": p}, "1"),))), (spec,)) for p in people]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(t.to_json()) + "\n" for t in talks), "utf-8")
+    return folder
+
+
+def base_of(kind, tmp_path):
+    """A model directory as if it came from elsewhere: a chat template, no dialect."""
+    tokenizer = family("chatml")
+    model_of(kind, size=len(tokenizer)).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma"])
+def test_a_lora_is_trained_saved_and_loaded(short, tmp_path, kind, monkeypatch):
+    base = base_of(kind, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    summary = sft.main(args(short, tmp_path / "run", model="base", lora=4), lambda s: None)
+    assert (summary["args"]["optimizer"], summary["args"]["lr"]) == ("adamw", 2e-4)
+    monkeypatch.chdir("/")  # the adapter finds its base wherever it is loaded from
+    model, tokenizer = models.load(tmp_path / "run" / "model")
+    trained = {n: p for n, p in model.named_parameters() if "lora_B" in n}
+    assert len(trained) == 2 * 7 and all(p.abs().max() > 0 for p in trained.values())  # 7 linear layers a block, the head is not among them
+    assert not any("lm_head" in n for n in trained) and tokenizer.chat_template
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad(), model.disable_adapter():
+        plain = model(ids).logits
+    reference, _ = models.load(base)
+    assert torch.equal(plain, reference(ids).logits)  # the reference is the same weights with the adapter off
+    with torch.no_grad():
+        adapted = model(ids).logits
+        assert not torch.equal(adapted, plain)
+        assert torch.allclose(model.merge_and_unload()(ids).logits, adapted, atol=1e-5)
+
+
+def test_muon_takes_a_lora_too(short, tmp_path):
+    base = base_of("llama", tmp_path)
+    sft.main(args(short, tmp_path / "run", model=str(base), lora=4, optimizer="muon"), lambda s: None)
+    assert (tmp_path / "run" / "model" / "adapter_model.safetensors").exists()
+
+
+def test_an_adapter_is_not_put_on_an_adapter(short, tmp_path):
+    base = base_of("llama", tmp_path)
+    adapter = tmp_path / "adapter"
+    models.save(models.with_lora(models.load(base)[0], 4, 8), family("chatml"), adapter, "template")
+    with pytest.raises(UsageError, match="is an adapter already"):
+        sft.main(args(short, tmp_path / "run", model=str(adapter), lora=4), lambda s: None)
+    sft.main(args(short, tmp_path / "run", model=str(adapter)), lambda s: None)
+    assert type(models.load(tmp_path / "run" / "model")[0]).__name__ == "LlamaForCausalLM"
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({}, "give either --from-scratch or --model DIR"),
+        ({"from_scratch": True, "model": "x"}, "give either --from-scratch or --model DIR"),
+        ({"from_scratch": True, "optimizer": "sgd"}, "use muon or adamw"),
+        ({"from_scratch": True, "epochs": 0.0}, "nothing else ends the run"),
+        ({"from_scratch": True, "data": ()}, "give --data"),
+        ({"from_scratch": True, "data": ("nowhere.jsonl",)}, "nowhere.jsonl: No such file"),
+        ({"from_scratch": True, "context": 20}, "no row to train on .*longer than 20 tokens"),
+    ],
+)
+def test_what_the_user_got_wrong_is_said(rows, tmp_path, more, why):
+    with pytest.raises(UsageError, match=why):
+        sft.main(sft.Args(**({"data": (str(rows / "train.jsonl"),), "out": str(tmp_path / "run"), "shape": SMALL} | QUICK | more)), lambda s: None)
+
+
+def test_a_bad_line_is_named_before_a_tokenizer_is_trained(rows, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text((rows / "train.jsonl").read_text().splitlines()[0] + '\n\n{"messages": []}\n')
+    with pytest.raises(DataError, match=r"bad\.jsonl:3: a conversation needs a non-empty list of messages"):
+        sft.main(sft.Args(data=(str(bad),), out=str(tmp_path / "run"), from_scratch=True, shape=SMALL), lambda s: None)
