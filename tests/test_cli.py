@@ -573,7 +573,7 @@ def test_report_counts(toolagent, tmp_path):
     data = lines(tmp_path / "in.jsonl", row(), row(request="water the beans please"))
     code, out, _ = toolagent("data", "report", data, "--json")
     found = json.loads(out)
-    assert code == 0 and found["rows"] == 2 and found["steps"] == {"1": 2} and found["calls"] == {"water": 2}
+    assert code == 0 and found["rows"] == 2 and found["plan_lengths"] == {"1": 2} and found["calls"] == {"water": 2}
     assert toolagent("data", "report", lines(tmp_path / "none.jsonl"))[0] == 2
 
 
@@ -675,7 +675,7 @@ def test_a_full_disk_in_training(tmp_path):
     data = lines(tmp_path / "in.jsonl", *(row(request=f"water bed {k}") for k in range(8)))
     child = process("train", "sft", "--data", data, "--out", tmp_path / "sft", *SMALL, "--epochs", 1, limit=60_000)
     _, err = child.communicate(timeout=300)
-    assert child.returncode == 1 and "Traceback" not in err
+    assert child.returncode == 1 and sentence(err)
     assert not (tmp_path / "sft" / "model").exists() and not list((tmp_path / "sft").glob("*.tmp"))
 
 

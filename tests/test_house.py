@@ -241,7 +241,11 @@ def test_every_command_of_the_readme_runs(chatty, tmp_path):
     for name, code in re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", README, re.M | re.S):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(code, "utf-8")
-    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
+    for form, file in (("toml", "policy.toml"), ("json", "mytools/seeds.jsonl")):
+        (block,) = re.findall(rf"^```{form}\n(.*?)^```", README, re.M | re.S)
+        (tmp_path / file).write_text(block, "utf-8")
+    for folder in ("benchmarks", "examples"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     env = os.environ | {
         "TOOLAGENT_MODEL": str(chatty.bundle),
         "TOOLAGENT_HOME": str(tmp_path / "home"),

@@ -113,6 +113,20 @@ def test_a_span_that_would_take_a_name_with_it_stays():
     assert made.plan[1].arguments == {"title": "lunch with Dana", "start_date": "monday", "invitees": ["$1"]}
 
 
+def test_spans_are_whole_words_the_longest_first():
+    assert compose.spans(["Ana", "Ana B.", "5"]).findall("Ana, Ana B., Anaïs, Banana, 5 and 55") == ["Ana", "Ana B.", "5"]
+
+
+def test_minutes_of_a_phrase():
+    said = {"two and a half hours": 150, "45 min": 45, "an hour": 60, "a while": None}
+    assert {text: compose.minutes_of(text) for text in said} == said
+
+
+def test_a_path_of_a_file():
+    assert compose.path_of("my plan.pdf", First(0.5)) == "/home/ana/Documents/my_plan.pdf"
+    assert compose.path_of("my plan.pdf", First(0.7)) == "/home/ana/Documents/my plan.pdf"
+
+
 # --- recipients ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +246,14 @@ def test_typos_leave_the_words_of_the_plan_alone():
         made = compose.typos(TEXT_ANA, rng)
         assert re.fullmatch(r"\w{3,5} Ana \w{3,5} lunch moved\.", made.request) and made.plan == TEXT_ANA.plan
     assert compose.typos(TEXT_ANA, First(0)).request == "Txt Ana that lunch moved."
+
+
+def test_what_noise_must_not_touch():
+    example = Example("text Ana: Ana, lunch at 5, ok", plan(phone("Ana"), sms(["$1"], "lunch at 5")))
+    #                  0    5    10   15    20
+    assert sorted(set(compose.fixed(example))) == [(5, 8), (10, 13), (15, 20), (15, 25), (24, 25)]
+    assert compose.holds_start(Example("lunch moved, tell Ana", example.plan)) and not compose.holds_start(example)
+    assert compose.holds_end(Example("tell Ana", example.plan)) and not compose.holds_end(example)
 
 
 def test_letter_case_goes_through_request_and_plan():

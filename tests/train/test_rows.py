@@ -63,7 +63,10 @@ def test_the_report_counts(tmp_path):
         ({"messages": [USER, CALL]}, "the assistant calls 'ring', which is not among the tools offered"),
         ({"messages": [USER, CALL], "tools": [{"function": {}}]}, "a tool needs a name"),
         ({"messages": [USER, CALL], "tools": 3}, "not iterable"),
-        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "ring", "arguments": "{}"}}]}]}, "must be an object, not str"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "ring", "arguments": "{}"}}]}]},
+            "must be an object, not str",
+        ),
         (b"[" * 100_000, "recursion"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: a shared prefix changes nothing but the time; runs from scratch and with a LoRA, on small models of three families."""
+"""Supervised fine-tuning: a shared prefix changes nothing but the time; runs from scratch and with a LoRA, on models of three families."""
 
 from __future__ import annotations
 
@@ -54,7 +54,14 @@ PROMPTS = {  # (tokens in common, lengths of the answers, tokens of the request)
 @pytest.mark.parametrize("prompts", PROMPTS)
 @pytest.mark.parametrize(
     ("kind", "tied", "lora"),
-    [("llama", True, False), ("llama", False, True), ("qwen3", False, False), ("qwen3", True, True), ("gemma", True, False), ("gemma", True, True)],
+    [
+        ("llama", True, False),
+        ("llama", False, True),
+        ("qwen3", False, False),
+        ("qwen3", True, True),
+        ("gemma", True, False),
+        ("gemma", True, True),
+    ],
 )
 def test_a_shared_prefix_is_the_same_loss_and_gradient(prompts, kind, tied, lora):
     model = model_of(kind, tie_word_embeddings=tied)
@@ -131,7 +138,7 @@ def test_batches_hold_one_group_and_stay_within_the_budget():
     assert [[r.name for r in b] for b in made] == [[r.name for r in b] for b in batches(rows, 64, 16, random.Random(1))]
 
 
-# --- whole runs -----------------------------------------------------------------------------------------------------------------------
+# --- whole runs -------------------------------------------------------------------------------------------------------------------------
 
 QUICK = {"threads": 1, "epochs": 1.0, "rows_per_step": 8, "warmup": 2, "valid_every": 2, "batch_tokens": 2048}
 SMALL = models.Shape(width=32, layers=2, heads=4, kv_heads=2, hidden=64, vocabulary=700)
@@ -156,7 +163,11 @@ def test_from_scratch(rows, tmp_path):
     assert summary["steps"] >= 3 and summary["args"]["optimizer"] == "muon" and summary["args"]["lr"] == 0.02
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == json.loads(json.dumps(summary))
     model, tokenizer = models.load(tmp_path / "run" / "model")
-    assert type(model).__name__ == "LlamaForCausalLM" and tokenizer.chat_template and (tmp_path / "run/model/dialect").read_text() == "compact\n"
+    assert (
+        type(model).__name__ == "LlamaForCausalLM"
+        and tokenizer.chat_template
+        and (tmp_path / "run/model/dialect").read_text() == "compact\n"
+    )
     report = next(s for s in said if s.startswith("training data: "))
     assert report.startswith("training data: 24 rows kept, ") and "% of them learned, longest row " in report
     assert any("\x1b[32m<|plan|>" in s or "\x1b[32m None" in s for s in said)  # the first row, what is learned in green
@@ -170,8 +181,11 @@ def short(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("short")
     spec = ToolSpec("ring", "Ring someone.", {"type": "object", "properties": {"who": {"type": "string"}}})
-    for name, people in (("train", "Ana Bo Cy Di Ed Flo Gus Hal".split()), ("valid", ["Ida", "Joe"])):
-        talks = [Conversation((Message("user", f"ring {p}"), Message("assistant", "", (ToolCall("ring", {"who": p}, "1"),))), (spec,)) for p in people]
+    for name, people in (("train", ["Ana", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hal"]), ("valid", ["Ida", "Joe"])):
+        talks = [
+            Conversation((Message("user", f"ring {p}"), Message("assistant", "", (ToolCall("ring", {"who": p}, "1"),))), (spec,))
+            for p in people
+        ]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(t.to_json()) + "\n" for t in talks), "utf-8")
     return folder
 
@@ -206,6 +220,30 @@ def test_a_lora_is_trained_saved_and_loaded(short, tmp_path, kind, monkeypatch):
         assert torch.allclose(model.merge_and_unload()(ids).logits, adapted, atol=1e-5)
 
 
+@pytest.mark.parametrize("lora", [0, 4])
+def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(rows, short, tmp_path, monkeypatch, lora):
+    how = {"model": str(base_of("qwen3", tmp_path)), "lora": 4} if lora else {"from_scratch": True, "shape": SMALL}
+    data = short if lora else rows
+    sft.main(args(data, tmp_path / "whole", epochs=3.0, **how), lambda s: None)
+    calls, plain = 0, sft.token_nll
+
+    def interrupted(*given):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return plain(*given)
+
+    monkeypatch.setattr(sft, "token_nll", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sft.main(args(data, tmp_path / "cut", epochs=3.0, **how), lambda s: None)
+    said: list[str] = []
+    sft.main(args(data, tmp_path / "cut", epochs=3.0, resume=True, **how), said.append)
+    assert any(s.startswith("resumed at step ") for s in said)
+    whole, cut = (dict(models.load(tmp_path / name / "model")[0].named_parameters()) for name in ("whole", "cut"))
+    assert all(torch.equal(whole[n], cut[n]) for n in whole)
+
+
 def test_muon_takes_a_lora_too(short, tmp_path):
     base = base_of("llama", tmp_path)
     sft.main(args(short, tmp_path / "run", model=str(base), lora=4, optimizer="muon"), lambda s: None)
@@ -236,7 +274,10 @@ def test_an_adapter_is_not_put_on_an_adapter(short, tmp_path):
 )
 def test_what_the_user_got_wrong_is_said(rows, tmp_path, more, why):
     with pytest.raises(UsageError, match=why):
-        sft.main(sft.Args(**({"data": (str(rows / "train.jsonl"),), "out": str(tmp_path / "run"), "shape": SMALL} | QUICK | more)), lambda s: None)
+        sft.main(
+            sft.Args(**({"data": (str(rows / "train.jsonl"),), "out": str(tmp_path / "run"), "shape": SMALL} | QUICK | more)),
+            lambda s: None,
+        )
 
 
 def test_a_bad_line_is_named_before_a_tokenizer_is_trained(rows, tmp_path):

@@ -3,9 +3,10 @@
     outcome = Planner(runtime, toolbox, rules).run("text Ana that lunch moved")
 
 The whole plan is validated and its dates resolved before anything runs; calls without dependencies between them run side by side. What
-only looks things up goes first, so that a person who is asked (`ask`) sees the address that a mail would go to, not "$1". What a failed
-call said is shown to the model, which may replan once; what was written already is not written again. The same call with the same arguments
-is warned of at the third time and stopped at the fifth.
+only looks things up goes first, so that a person who is asked (`ask`) sees the address that a mail would go to, not "$1". Calls that write
+go in the order of the plan, and calls on the same thing (a note that is made, added to and read) keep their order where one of them writes.
+What a failed call said is shown to the model, which may replan once; what was written already is not written again. The same call with the
+same arguments is warned of at the third time and stopped at the fifth.
 Left out: talking back and forth (chat), choosing among several plans (agents/search.py).
 """
 
@@ -19,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from toolagent.errors import ContextOverflow, InvalidOutput, UsageError
-from toolagent.plan import Plan, canonical, needs, substitute, waves
+from toolagent.plan import Plan, canonical, check, early, needs, references, substitute
 from toolagent.runtimes import Runtime
-from toolagent.toolbox import Prepared, Toolbox
+from toolagent.toolbox import Prepared, Toolbox, flat
 from toolagent.types import Conversation, Message, ToolCall, ToolResult, ToolSpec
 
 WARN, STOP = 3, 5  # times that one call may be asked for in a request
@@ -137,8 +138,7 @@ class Planner:
         results: dict[int, ToolResult] = {}
         before = dict(written or {})
         harmless = self.harmless(plan)
-        order = [tuple(k for k in wave if (k in harmless) == first) for first in (True, False) for wave in waves(plan)]
-        for wave in filter(None, order):
+        for wave in self.order(plan):
             if ask and not harmless.issuperset(wave):
                 ask(proposal, results)
                 ask = None
@@ -159,26 +159,60 @@ class Planner:
                     if counts[key] == WARN:
                         warnings.append(f"{call.name} was asked for {WARN} times with the same arguments")
                     ready[k] = key
-            pool = concurrent.futures.ThreadPoolExecutor(self.parallel)
+            pool, one_by_one = concurrent.futures.ThreadPoolExecutor(self.parallel), concurrent.futures.ThreadPoolExecutor(1)
             try:
-                jobs = {k: pool.submit(contextvars.copy_context().run, self.toolbox.call, plan[k - 1], outputs) for k in ready}
+                jobs = {
+                    k: (one_by_one if self.writes(plan[k - 1]) else pool).submit(
+                        contextvars.copy_context().run, self.toolbox.call, plan[k - 1], outputs
+                    )
+                    for k in ready
+                }
                 for k, job in jobs.items():
                     results[k] = job.result()
                     if written is not None and results[k].error is None and self.writes(plan[k - 1]):
                         written[ready[k]] = results[k]
             finally:  # Ctrl-C does not wait for a slow tool; what has not begun never begins
                 pool.shutdown(wait=False, cancel_futures=True)
-        return results
+                one_by_one.shutdown(wait=False, cancel_futures=True)
+        return dict(sorted(results.items()))
 
     def writes(self, call: ToolCall) -> bool:
         return call.name in self.toolbox.tools and self.toolbox.tools[call.name].spec.writes
+
+    def order(self, plan: Plan) -> list[tuple[int, ...]]:
+        """Groups of steps that may run side by side, the harmless ones first. Raises PlanError."""
+        check(plan)
+        level: dict[int, int] = {}
+        for k in range(1, len(plan) + 1):
+            level[k] = 1 + max((level[j] for j in self.before(plan, k)), default=-1)
+        harmless = self.harmless(plan)
+        found = [tuple(k for k in level if (k in harmless) == first and level[k] == n) for first in (True, False) for n in range(len(plan))]
+        return list(filter(None, found))
 
     def harmless(self, plan: Plan) -> set[int]:
         """The steps that neither write nor wait for one that does."""
         found: set[int] = set()
         for k, call in enumerate(plan, 1):
-            if not self.writes(call) and found.issuperset(needs(plan, k)):
+            if not self.writes(call) and found.issuperset(self.before(plan, k)):
                 found.add(k)
+        return found
+
+    def before(self, plan: Plan, k: int) -> set[int]:
+        """The steps that step k waits for: those whose results it reads, and earlier ones on the same thing where one of the two writes."""
+        about, writes = self.about(plan[k - 1]), self.writes(plan[k - 1])
+        return {*needs(plan, k), *(j for j in range(1, k) if (writes or self.writes(plan[j - 1])) and about & self.about(plan[j - 1]))}
+
+    def about(self, call: ToolCall) -> set[tuple[str, str]]:
+        """What a call is about: its required words but for texts, dates and results, such as ("name", "shopping list") of a note."""
+        if call.name not in self.toolbox.tools:
+            return set()
+        spec = self.toolbox.tools[call.name].spec
+        found = set()
+        for name in spec.required:
+            schema, word = flat(spec.properties.get(name)), call.arguments.get(name)
+            named = schema.get("format") not in ("text", "date-time") and "enum" not in schema
+            if named and isinstance(word, str) and not references(word):
+                found.add((name, word.casefold()))
         return found
 
 
@@ -186,7 +220,7 @@ def prepare(toolbox: Toolbox, message: Message, seconds: float = 0.0) -> Proposa
     """The model's turn -> a proposal: every step validated, every date resolved, every fault noted."""
     resolved: list[ToolCall] = []
     notes: dict[int, tuple[str, ...]] = {}
-    faults: dict[int, str] = {}
+    faults = early(message.tool_calls)
     for k, call in enumerate(message.tool_calls, 1):
         made = toolbox.prepare(call, references=True)
         if isinstance(made, Prepared):
@@ -195,5 +229,5 @@ def prepare(toolbox: Toolbox, message: Message, seconds: float = 0.0) -> Proposa
                 notes[k] = made.notes
         else:
             resolved.append(call)
-            faults[k] = made.error or "not valid"
+            faults.setdefault(k, made.error or "not valid")
     return Proposal(message.tool_calls, tuple(resolved), notes, faults, message.content, seconds)

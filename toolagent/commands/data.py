@@ -1,4 +1,4 @@
-"""data: make, filter, count and import what models are trained and measured on. JSONL in, JSONL out, whole or not at all.
+"""data: make, have written, filter, count and import what models are trained and measured on. JSONL in, JSONL out, whole or not at all.
 
 toolagent data synthesize --out data/desktop --n 40000
 toolagent data report data/desktop/train.jsonl
@@ -7,19 +7,20 @@ toolagent data report data/desktop/train.jsonl
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from statistics import median
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from toolagent.commands.options import answer, common, load_packs, pack_option, say
-from toolagent.errors import DataError, ToolagentError
+from toolagent.commands.options import BUILT_IN, answer, common, load_packs, pack_option, say
+from toolagent.commands.settings import flags, gathered
+from toolagent.errors import DataError, ToolagentError, UsageError
 from toolagent.types import Conversation
 
-SHOWN = 20  # most frequent tools and tags of a report
+TEACHER = "toolagent.datagen.teacher"
 
 
 @click.command()
@@ -28,23 +29,28 @@ SHOWN = 20  # most frequent tools and tags of a report
 @click.option("--valid", type=click.IntRange(1), default=2_000, show_default=True, help="rows to validate on, from other seeds")
 @click.option("--seed", default=1, show_default=True, help="same seed, same rows")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="processes")
+@click.option("--seeds", multiple=True, metavar="FILE", help="requests with their plans, for --pack. DIR/seeds.jsonl is read anyway")
 @pack_option
 @common
-def synthesize(out: str, rows: int, valid: int, seed: int, workers: int, packs: tuple[str, ...], as_json: bool) -> int:
-    """Training conversations from hand-written seeds. A pack of your own may hold seeds.jsonl: requests with their plans.
+def synthesize(
+    out: str, rows: int, valid: int, seed: int, workers: int, seeds: tuple[str, ...], packs: tuple[str, ...], as_json: bool
+) -> int:
+    """Training conversations from hand-written requests; for a pack of your own, from its signatures too.
 
     Example: toolagent data synthesize --out data/mine --n 20000 --pack ./mytools
     """
-    from toolagent.datagen import own_pack
+    from toolagent.datagen.pack import synthesize_pack
     from toolagent.datagen.synthesize import synthesize as write
 
     tools, rules = load_packs(packs)
     specs = [tool.spec for tool in tools]
+    own = [pathlib.Path(pack) for pack in packs if pack != BUILT_IN]
     say(f"writing {rows} + {valid} rows to {out}")
-    if packs and set(packs) != {"default"}:
-        mine = own_pack.seeds_of([pathlib.Path(pack) for pack in packs if pack != "default"], specs, seed)
-        say(f"{len(mine)} seeds for the tools of {', '.join(packs)}")
-        report = write(specs, rules, pathlib.Path(out), rows, valid, seed, workers, own_pack.worlds(mine, "default" in packs))
+    if own:
+        files = [*map(pathlib.Path, seeds), *(file for pack in own if (file := pack / "seeds.jsonl").exists())]
+        report = synthesize_pack(specs, rules, pathlib.Path(out), files, rows, valid, seed, workers)
+    elif seeds:
+        raise UsageError("--seeds belongs to a pack of your own; give --pack DIR")
     else:
         report = write(specs, rules, pathlib.Path(out), rows, valid, seed, workers)
     answer(as_json, report, "\n".join(told(report)))
@@ -55,6 +61,28 @@ def told(report: dict[str, Any]) -> Iterator[str]:
     for name in ("train", "valid"):
         yield f"{name}.jsonl: {report[name]['rows']} rows from {report[name]['skeletons']} seeds"
         yield from (f"  left out {n}: {why}" for why, n in sorted(report[name]["dropped"].items(), key=lambda item: -item[1]))
+    if silent := report.get("silent"):
+        yield f"no request could be made for {', '.join(silent)}; write some and give them with --seeds"
+
+
+@click.command()
+@click.option("--out", required=True, metavar="FILE", help="the seeds; the same command goes on where it stopped")
+@pack_option
+@click.option("--api-key-env", metavar="NAME", default="OPENAI_API_KEY", show_default=True, help="the variable that holds the key")
+@flags(TEACHER)
+@common
+def teach(out: str, packs: tuple[str, ...], api_key_env: str, as_json: bool, **given: Any) -> int:
+    """Have a large model write seeds for a pack, over any OpenAI-compatible server.
+
+    Example: toolagent data teach --pack ./mytools --out mytools/seeds.jsonl --n 500
+    """
+    from toolagent.datagen import teacher
+
+    tools, rules = load_packs(packs)
+    args = teacher.Args(**gathered(TEACHER, None, given))
+    report = teacher.teach([tool.spec for tool in tools], pathlib.Path(out), args, rules, os.environ.get(api_key_env, ""))
+    answer(as_json, report, teacher.told(report, bool(args.price_in or args.price_out)))
+    return 0
 
 
 @click.command("filter")
@@ -103,61 +131,19 @@ def conversations(path: str) -> Iterator[tuple[dict[str, Any], Conversation]]:
             raise DataError(f"{where}: {error}") from error
 
 
-@click.command()
+@click.command("report")
 @click.argument("file")
 @common
-def report(file: str, as_json: bool) -> int:
-    """Count what a file of conversations or cases holds: rows, tools, lengths of plans, words, tags.
+def report_(file: str, as_json: bool) -> int:
+    """Count what a file of conversations, cases or seeds holds: rows, lengths of plans, tools, tags.
 
     Example: toolagent data report data/desktop/valid.jsonl
     """
-    steps: Counter[int] = Counter()
-    tools: Counter[str] = Counter()
-    tags: Counter[str] = Counter()
-    offered: set[str] = set()
-    words: list[int] = []
-    for request, names, shown, labels in rows_of(file):
-        steps[len(names)] += 1
-        tools.update(names)
-        tags.update(labels)
-        offered.update(shown)
-        words.append(len(request.split()))
-    if not words:
-        raise DataError(f"{file}: no row in it")
-    found = {
-        "rows": len(words),
-        "steps": {str(k): n for k, n in sorted(steps.items())},
-        "median_words": median(words),
-        "longest_words": max(words),
-        "tools_offered": len(offered),
-        "calls": dict(tools.most_common()),
-        "tags": dict(tags.most_common()),
-    }
-    lines = [f"{len(words)} rows, requests of {median(words):g} words (median; the longest {max(words)}), {len(offered)} tools offered"]
-    lines += ["", "steps   rows", *(f"{k:>5} {n:>6}  {100 * n / len(words):4.1f}%" for k, n in sorted(steps.items()))]
-    for title, counts in (("calls", tools), ("tags", tags)):
-        more = [f"        ... and {len(counts) - SHOWN} more"] if len(counts) > SHOWN else []
-        lines += ["", title, *(f"{n:>6}  {name}" for name, n in counts.most_common(SHOWN)), *more]
-    answer(as_json, found, "\n".join(lines))
+    from toolagent.datagen import report
+
+    found = report.report(file)
+    answer(as_json, found, report.text(found))
     return 0
-
-
-def rows_of(path: str) -> Iterator[tuple[str, list[str], list[str], Iterable[str]]]:
-    """(request, tools called, tools offered, tags) of each conversation or case."""
-    from toolagent.evaluate.cases import case_from_json, read_rows
-
-    for where, row in read_rows(path):
-        try:
-            if "messages" in row:
-                made = Conversation.from_json(row)
-                request = " ".join(m.content for m in made.messages if m.role == "user")
-                names = [c.name for m in made.messages for c in m.tool_calls]
-                yield request, names, [t.name for t in made.tools], (row.get("meta") or {}).get("tags", ())
-            else:
-                case = case_from_json(row)
-                yield case.request, [c.name for c in case.plan], [t.name for t in case.tools or ()], case.tags
-        except ToolagentError as error:
-            raise DataError(f"{where}: {error}") from error
 
 
 @click.command("import")

@@ -106,6 +106,7 @@ def load_runtime(kind: str, model: str | None, url: str, api_key_env: str, conte
 
         if not model:
             raise UsageError("--runtime transformers needs --model DIR")
+        quiet()
         return Transformers(model, context, constrained=not unconstrained)
     from toolagent.runtimes.llamacpp import LlamaCpp
 

@@ -32,7 +32,7 @@ from toolagent.commands.options import (
     say,
 )
 from toolagent.errors import Denied, InvalidOutput, ToolFailed
-from toolagent.plan import to_rows, waves
+from toolagent.plan import to_rows
 from toolagent.runtimes import Runtime
 from toolagent.tool import Tool
 from toolagent.types import Conversation, Message
@@ -148,7 +148,7 @@ def carry_out(
         "home": str(home),
         "plan": to_rows(outcome.proposal.plan),
         "resolved": to_rows(outcome.proposal.resolved),
-        "waves": waves(outcome.proposal.resolved),
+        "waves": screen.waves_of(outcome.proposal.resolved),
         "notes": outcome.proposal.notes,
         "faults": outcome.proposal.faults,
         "text": outcome.proposal.text,

@@ -9,15 +9,15 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from toolagent.agents.planner import Outcome, Proposal
 from toolagent.commands.options import say
-from toolagent.errors import Denied
-from toolagent.plan import REFERENCE, needs, waves
+from toolagent.errors import Denied, PlanError
+from toolagent.plan import REFERENCE, Plan, needs, waves
 from toolagent.toolbox import Policy, Prepared, Request, Toolbox, brief, journal_of, runs, show, visible
 from toolagent.types import ToolResult, ToolSpec
 
@@ -54,9 +54,9 @@ def glyphs(stream: Any = None) -> Glyphs:
 
 
 def drawing(proposal: Proposal, specs: Mapping[str, ToolSpec], marks: Glyphs) -> str:
-    """The plan as a graph: one bracket a wave, an arrow for each result that is read, dates resolved. Raises PlanError."""
+    """The plan as a graph: one bracket a wave, an arrow for each result that is read, dates resolved."""
     plan = proposal.resolved
-    groups = waves(plan)
+    groups = waves_of(plan)
     width = max(len(visible(call.name)) for call in plan)
     lines = []
     for group in groups:
@@ -76,6 +76,14 @@ def drawing(proposal: Proposal, specs: Mapping[str, ToolSpec], marks: Glyphs) ->
     legend = [f"{marks.arrow} k: the result of step k"] * any(needs(plan, k) for k in range(1, len(plan) + 1))
     legend += ["*: changes something"] * any(s.writes for call in plan if (s := specs.get(call.name)))
     return "\n".join([what + (f"   ({', '.join(legend)})" if legend else ""), *lines])
+
+
+def waves_of(plan: Plan) -> tuple[tuple[int, ...], ...]:
+    """The waves; a plan that waits for what comes later has none, and is one group."""
+    try:
+        return waves(plan)
+    except PlanError:
+        return (tuple(range(1, len(plan) + 1)),)
 
 
 def shown(proposal: Proposal, k: int, spec: ToolSpec | None, marks: Glyphs) -> list[tuple[str, str]]:
@@ -263,7 +271,3 @@ def excerpt(path: pathlib.Path, most: int = 8) -> list[str]:
 
 def timings(seconds: Mapping[str, float]) -> str:
     return "   ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
-
-
-def steps_json(calls: Sequence[Any]) -> list[dict[str, Any]]:
-    return [{"id": k, "tool": call.name, "args": call.arguments} for k, call in enumerate(calls, 1)]

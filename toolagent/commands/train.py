@@ -1,165 +1,33 @@
-"""train: each field of a trainer's Args is a flag, its sentence the help. Args is read as text, so --help loads no torch.
+"""train: one command a trainer; each field of its Args is a flag, --config FILE.yaml says the same.
 
-    toolagent train sft --config sft.yaml --minutes 30
-
-A flag outweighs the file, the file outweighs the default. The fields of `shape` are flags of their own: --width 192 --layers 8.
+toolagent train sft --config sft.yaml --minutes 30
 """
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import json
 import math
-import pathlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from toolagent.commands.options import answer, common, quiet, say
-from toolagent.errors import DataError, UsageError
+from toolagent.commands.settings import flags, gathered
+from toolagent.errors import UsageError
 
-NESTED = {"models.Shape": "toolagent.model"}  # an annotation that is a dataclass of its own -> the module that defines it
-
-
-@dataclass(frozen=True)
-class Field:
-    """A setting as it stands in the source. `path`: ("shape", "width") for a field of a nested dataclass."""
-
-    path: tuple[str, ...]
-    kind: str  # the annotation: int, float, str, bool, tuple[str, ...]
-    default: Any
-    help: str
-
-    @property
-    def name(self) -> str:
-        return self.path[-1]
-
-
-def fields_of(module: str, name: str, path: tuple[str, ...] = ()) -> list[Field]:
-    """The fields of a dataclass, its bases' first, without importing its module."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None
-    tree = ast.parse(pathlib.Path(spec.origin).read_text("utf-8"))
-    made_in = {a.asname or a.name: n.module for n in tree.body if isinstance(n, ast.ImportFrom) and n.module for a in n.names}
-    body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-    found: list[Field] = []
-    for base in body.bases:
-        if isinstance(base, ast.Name):
-            found += fields_of(made_in.get(base.id, module), base.id, path)
-    for at, node in enumerate(body.body):
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
-            continue
-        kind = ast.unparse(node.annotation)
-        if kind in NESTED:
-            found += fields_of(NESTED[kind], kind.split(".")[-1], (*path, node.target.id))
-            continue
-        after = body.body[at + 1] if at + 1 < len(body.body) else None
-        text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-        found.append(Field((*path, node.target.id), kind, ast.literal_eval(node.value) if node.value else None, str(text)))
-    return found
-
-
-def flags(module: str) -> Any:
-    """The fields of a page's Args as options. One flag serves fields of one name: --context is the rows' and the shape's."""
-
-    def add(command: Any) -> Any:
-        rows: dict[str, Field] = {}
-        for field in fields_of(module, "Args"):
-            rows.setdefault(field.name, field)
-        for name, field in reversed(rows.items()):
-            flag = "--" + name.replace("_", "-")
-            default = "" if field.default in ("", (), False, None) else f"  [default: {field.default}]"
-            settings: dict[str, Any] = {"default": None, "help": (field.help + default).strip() or None}
-            if field.kind == "bool":
-                command = click.option(f"{flag}/--no-{flag[2:]}" if field.default else flag, is_flag=True, **settings)(command)
-            elif field.kind.startswith("tuple"):
-                command = click.option(flag, multiple=True, metavar="FILE", **settings)(command)
-            else:
-                command = click.option(flag, type={"int": int, "float": float}.get(field.kind, str), **settings)(command)
-        return command
-
-    return add
-
-
-def from_file(path: str, fields: list[Field]) -> dict[str, Any]:
-    """The settings of a YAML file, by name. Raises DataError: an unknown key, with the nearest; a value of another type."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise UsageError("--config needs PyYAML: pip install 'toolagent[train]'") from error
-    from toolagent.toolbox import nearest
-
-    try:
-        data = yaml.safe_load(pathlib.Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: must be settings, one 'key: value' a line")
-    known: dict[str, Field] = {}
-    for field in fields:
-        known.setdefault(field.name, field)
-        known[".".join(field.path)] = field
-    found: dict[str, Any] = {}
-    for key, value in flat(data):
-        wanted = known.get(key.replace("-", "_"))
-        if wanted is None:
-            raise DataError(f"{path}: unknown key {key!r}{nearest(key, [field.name for field in fields])}")
-        found[wanted.name] = typed(value, wanted, path)
-    return found
-
-
-def flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, value in data.items():
-        rows += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-    return rows
-
-
-def typed(value: Any, field: Field, path: str) -> Any:
-    """The value as its field wants it: 1e-3 is a float although YAML reads a text, a lone file is a list of one."""
-    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
-    if field.kind.startswith("tuple"):
-        items = value if isinstance(value, list) else [value]
-        if all(isinstance(item, str) for item in items):
-            return tuple(items)
-        raise DataError(f"{path}: {field.name} must be a list of files, not {value!r}")
-    try:
-        if field.kind == "float" and not isinstance(value, bool):
-            return float(value)
-    except (TypeError, ValueError):
-        pass
-    if type(value).__name__ == field.kind:
-        return value
-    raise DataError(f"{path}: {field.name} must be {names[field.kind]}, not {value!r}")
-
-
-def settings_of(fields: list[Field], given: Mapping[str, Any]) -> dict[str, Any]:
-    """{"lr": ..., "shape": {"width": ...}} of what was given; the rest keeps the defaults of the page."""
-    found: dict[str, Any] = {}
-    for field in fields:
-        if field.name in given:
-            place = found
-            for key in field.path[:-1]:
-                place = place.setdefault(key, {})
-            place[field.name] = given[field.name]
-    return found
+PAGE = "toolagent.train.sft"
 
 
 @click.command()
 @click.option("--config", metavar="FILE", help="settings as YAML; unknown keys are errors")
-@flags("toolagent.train.sft")
+@flags(PAGE)
 @common
 def sft(config: str | None, as_json: bool, **given: Any) -> int:
     """Train on conversations. Ctrl-C saves a checkpoint; --resume goes on from it.
 
     Example: toolagent train sft --from-scratch --data data/desktop/train.jsonl --valid data/desktop/valid.jsonl --out runs/sft --minutes 60
     """
-    fields = fields_of("toolagent.train.sft", "Args")
-    said = {name: value for name, value in given.items() if value not in (None, ())}
-    settings = settings_of(fields, {**(from_file(config, fields) if config else {}), **said})
+    settings = gathered(PAGE, config, given)
     try:
         from toolagent import model as models
         from toolagent.train import sft as page

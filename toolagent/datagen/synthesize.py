@@ -134,10 +134,10 @@ def faithful(example: Example) -> bool:
 
 
 def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
-    """In the order of use, arguments in the order of their schema; None when it may not be trained on."""
-    example = compose.canonical_plan(example)
+    """Arguments in the order of their schema, then steps in the order of use; None when it may not be trained on."""
     order = {s.name: tuple(s.properties) for s in specs}
     example = replace(example, plan=compose.argument_order(compose.coded(compose.bare_dates(example.plan), specs), order))
+    example = compose.canonical_plan(example)
     return example if faithful(example) else None
 
 

@@ -27,7 +27,10 @@ from toolagent.types import ToolSpec
 LITERALS = {  # what a value of this kind looks like where a request states it
     "email": re.compile(r"(?<![\w.+%-])[\w+%-]+(?:\.[\w+%-]+)*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?"),
     "phone": re.compile(r"(?<![\w.])\+?\(?\d[\d\s().\-/]{4,}\d(?!\w)"),
-    "path": re.compile(r"(?<!\S)[\"'“(]?((?:~|\.{1,2}|[A-Za-z]:)?[/\\][^\s\"'”]+)|(?<=[\"'“])(/[^\"'”]+)"),
+    "path": re.compile(  # in quotes, with spaces in it; or up to the next space
+        r"""["“]((?:~|\.{1,2}|[A-Za-z]:)?[/\\][^"”]+)["”]|'((?:~|\.{1,2}|[A-Za-z]:)?[/\\][^']+)'(?!\w)"""
+        r"""|(?<!\S)["'“(]?((?:~|\.{1,2}|[A-Za-z]:)?[/\\][^\s"'”]+)"""
+    ),
     "uri": re.compile(r"(?:https?://|www\.)\S*[\w/=]|(?<![\w@.])[\w-]+(?:\.[\w-]+)+/\S*[\w/=]"),
 }
 LONGEST_EMAIL = 254  # RFC 5321, 4.5.3.1.3; what toolbox.py takes for an address

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from toolagent.errors import DataError, PlanError
-from toolagent.plan import Plan, from_rows, strings, substitute, to_rows
+from toolagent.plan import REFERENCE, Plan, from_rows, strings, substitute, to_rows
 from toolagent.types import ToolSpec
 
 KEYS = ("id", "now", "request", "tools", "plan", "free", "must_mention", "alternatives", "tags")
@@ -66,13 +66,20 @@ def fold(text: str) -> str:
 
 def words(text: str) -> str:
     """The folded text without punctuation, except between two digits: "At 3:30, Ana's!" -> "at 3:30 ana s"."""
-    return " ".join(re.sub(r"(?<!\d)[^\w\s]|[^\w\s](?!\d)", " ", fold(text)).split())
+    return " ".join(re.sub(r"(?<!\d)[^\w\s]|[^\w\s](?!\d)|_", " ", fold(text)).split())
 
 
 def lacking(text: str, facts: Iterable[str]) -> list[str]:
-    """The facts that the text does not mention. A fact is a run of whole words; "late|delayed" is mentioned by either."""
-    said = f" {words(text)} "
-    return [fact for fact in facts if not any(f" {words(option)} " in said for option in fact.split("|"))]
+    """The facts that the text does not mention. A fact is a run of words, the last of which may go on ("mark" is in "the marking", "7" in
+    "the 7th"), a number not by digits ("3" is not in "3:30"); "late|delayed" is mentioned by either. A fact "$3" says that the result of step 3 goes in: the comparison of
+    references sees to that, so it is not looked for in the words."""
+    said = words(text)
+
+    def mentioned(option: str) -> bool:
+        wanted = words(option)
+        return bool(re.search(rf"(?<!\S){re.escape(wanted)}" + (r"(?!\W?\d)" if wanted[-1:].isdigit() else ""), said))
+
+    return [fact for fact in facts if not REFERENCE.fullmatch(fact) and not any(mentioned(option) for option in fact.split("|"))]
 
 
 def facts_of(case: Case, plan: Plan) -> dict[tuple[int, str], tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """request -> the few tools worth showing, by BM25 over names, descriptions and argument names.
 
-A pack of at most SHOW_ALL tools is shown whole: a small prompt that never changes is computed once. From larger ones the best TOP are shown, and
-for each of them the tools whose result one of its arguments needs.
+A pack of at most SHOW_ALL tools is shown whole: a small prompt that never changes is computed once. From larger ones the best TOP that
+share a word with the request are shown (none may), and for each of them the tools whose result one of its arguments needs.
 Left out: embeddings, learned fusion, an index on disk.
 """
 

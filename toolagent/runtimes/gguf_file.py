@@ -121,7 +121,7 @@ def walk(header: Header) -> None:
         values[key] = header.value(kinds[key])
     check_figures(values, kinds)
     alignment = values.get("general.alignment", 32)
-    place, names = 0, set()
+    place, end, names = 0, 0, set()
     for _ in range(tensors):
         name = header.text(63)  # GGML_MAX_NAME, less its end
         if name in names:
@@ -139,8 +139,9 @@ def walk(header: Header) -> None:
             raise Damaged(f"the tensor {name!r} has the impossible shape {shape}")
         if offset != place:
             raise Damaged(f"the tensor {name!r} does not lie where the one before it ends")
-        place = rounded(place + math.prod(shape) // weights * size, alignment)
-    if rounded(header.at, alignment) + place > rounded(header.size, alignment):
+        end = place + math.prod(shape) // weights * size
+        place = rounded(end, alignment)
+    if rounded(header.at, alignment) + end > header.size:
         raise Damaged("its tensors reach beyond its end")
 
 

@@ -62,10 +62,10 @@ class TorchWeights:
         keep = 0
         while keep < min(len(self.cached), len(ids) - 1) and self.cached[keep] == ids[keep]:
             keep += 1
-        if keep and self.cache is not None:
-            self.cache.crop(keep)
-        else:
+        if not keep or self.cache is None:
             keep, self.cache = 0, DynamicCache()
+        elif keep < len(self.cached):
+            self.cache.crop(keep - len(self.cached))
         self.cached = self.cached[:keep]
         self.feed(ids[keep:])
 

@@ -1,0 +1,3 @@
+import pathlib, test_house
+from test_house import *
+test_house.ROOT = pathlib.Path('/tmp/cli/root')
