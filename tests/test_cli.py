@@ -478,9 +478,11 @@ def test_without_a_bundle(toolagent, monkeypatch, tmp_path):
     assert code == 5 and "give --model" in sentence(err)
 
 
-def test_no_server(toolagent):
+def test_no_server(toolagent, tmp_path):
     code, _, err = toolagent("run", "x", "--runtime", "openai", "--url", "http://127.0.0.1:9/v1")
     assert code == 5 and "is the server running?" in sentence(err)
+    code, _, err = toolagent("data", "teach", "--out", tmp_path / "seeds.jsonl", "--url", "http://127.0.0.1:9/v1", "--attempts", 1)
+    assert code == 5 and sentence(err)
 
 
 def test_a_prompt_that_does_not_fit(toolagent, chatty):

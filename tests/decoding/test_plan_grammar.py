@@ -182,13 +182,15 @@ def test_emoji_accents_and_other_scripts_stay_whole():
         " ",
         "👩‍👩‍👧",
         " ",
-        "日本",
+        "日",
+        "本",
         " ",
         "👍🏽",
         "!",
     ]
     assert allows(request, NAME, '" 🏳️‍🌈 cake"', '" e\u0301tude"', '" हिन्दी"', '" 👩‍👩‍👧"', '" 👍🏽"') == [True] * 5
-    assert allows(request, NAME, '" 🏳️"', '" e"', '" हिन"', '" 👩"', '" 👍"', '" 日"', '" tude"') == [False] * 7
+    assert allows(request, NAME, '" 🏳️"', '" e"', '" हिन"', '" 👩"', '" 👍"', '" tude"') == [False] * 6
+    assert allows("告诉Ana午饭改到1点", NAME, '" Ana"', '" 午饭改到1点"', '" 饭"', '" An"') == [True, True, True, False]
 
 
 def test_marks_and_control_characters_come_as_escapes():

@@ -99,14 +99,15 @@ def test_a_prompt_that_does_not_fit_says_by_how_much(tiny, runtime, ask):
     assert runtime.generate(ask(REQUESTS[0]))[0].tool_calls  # and it goes on
 
 
-def test_a_plan_that_does_not_fit_is_not_cut(tiny, ask, monkeypatch):
+def test_a_plan_that_does_not_fit_is_not_cut(tiny, runtime, ask, monkeypatch):
     conversation = ask(REQUESTS[1], tools=(ToolSpec("say", "", {"type": "object", "properties": {"what": NAME}, "required": ["what"]}),))
-    room = len(compact.render(conversation).split()) * 4 + 80
+    room = len(runtime.prompt_tokens(conversation)) + 70
     small = LlamaCpp(tiny / "bundle", context=room, call_threshold=0, n_threads=1)
-    monkeypatch.setattr(small, "end_mark", small.plan_mark)  # it never finds its end
+    plain = small.pick
+    endless = lambda allowed, *more, **how: plain([t for t in allowed if t != small.end_mark], *more, **how)  # noqa: E731
+    monkeypatch.setattr(small, "pick", endless)
     with pytest.raises(ContextOverflow, match=rf"(\d+) tokens do not fit the context of {small.weights.context}"):
-        for seed in range(50):
-            small.generate(conversation, temperature=2.0, seed=seed)
+        small.generate(conversation)
     small.weights.close()
 
 
@@ -119,7 +120,7 @@ NASTY = {
     "grammar": "start: a | b /re/ %json {} // x \" ' ` & ~ { } [ ] ( ) = , # @ ; : \\d+ .*",
     "joined emoji": "👩‍👩‍👧🏳️‍🌈👍🏽 e\u0301 हिन्दी 日本語 \u200b\ufeff\u00ad",
     "kinds": "mail a@b.co, c..d@e.f x@y_z.com at +44 20 7946 0999 or 1234567 see www.a.b/c and notes/x.txt tomorrow at 5",
-    "one long word": "x" * 600,
+    "one long word": "x" * 150,
     "blank": " \t\n ",
     "private": "\ue000\uffff\U0010ffff \x00",
 }
@@ -187,13 +188,15 @@ def test_in_a_hurry_every_step_ends(runtime, ask, monkeypatch):
     number = {"type": "number", "minimum": 0, "maximum": 9}
     nested = {"type": "object", "properties": {"x": number, "y": NAME}, "required": ["x", "y"]}
     places = {"type": "array", "items": nested}
-    tool = ToolSpec("put", "", {"type": "object", "properties": {"a": number, "b": NAME, "c": places, "d": number}, "required": ["a", "b", "c"]})
+    tool = ToolSpec(
+        "put", "", {"type": "object", "properties": {"a": number, "b": NAME, "c": places, "d": number}, "required": ["a", "b", "c"]}
+    )
     monkeypatch.setattr(llamacpp, "STEP_TOKENS", 30)
     monkeypatch.setattr(runtime.weights, "logits", digits_first(runtime.weights))
     monkeypatch.setattr(runtime.weights, "feed", lambda ids: runtime.weights.cached.extend(ids))
     line = runtime.step([tool], "put it here", [], 0.0, random.Random(0))
     call = compact.parse_call(line.removesuffix("\n"), 1)
-    assert check(tool, call.arguments) == [] and len(str(call.arguments["a"])) > 10
+    assert check(tool, call.arguments) == [] and re.match(r"1 put\(a=0\.0{10,}, b=", line)
     assert len(runtime.weights.tokens(line)) < 30 + 8 * 30
     runtime.weights.cached = []
 
@@ -257,4 +260,6 @@ def test_threads(monkeypatch, cores, quota, want):
 
 def test_a_result_is_no_frozen_thing_of_the_runtime(runtime, ask):
     (message,) = runtime.generate(ask(REQUESTS[0]))
-    assert dataclasses.is_dataclass(message) and [c.id for c in message.tool_calls] == [str(k) for k in range(1, len(message.tool_calls) + 1)]
+    assert dataclasses.is_dataclass(message) and [c.id for c in message.tool_calls] == [
+        str(k) for k in range(1, len(message.tool_calls) + 1)
+    ]

@@ -263,6 +263,8 @@ def excerpt(path: pathlib.Path, most: int = 8) -> list[str]:
         text = path.read_text("utf-8", "replace")
     except OSError:
         return []
+    if path.suffix == ".ics":
+        text = text.replace("\n ", "")  # long lines are folded
     rows = [row for row in text.splitlines() if row.strip()]
     if path.suffix in (".eml", ".ics"):
         rows = [row for row in rows if row.startswith(HEADERS)]

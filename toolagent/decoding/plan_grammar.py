@@ -46,7 +46,9 @@ REFUSED = (
 TOOL_NAME = re.compile(r"(?:(?!<\|)[^\s()])+")  # what compact.parse() reads
 ARGUMENT_NAME = re.compile(r"(?:(?!<\|)[^\s=(),\"])+")
 REFERENCE = re.compile(r"\$(?=(\d+)|\{)")
-CHUNK = re.compile(r"\\u[0-9a-f]{4}|\\.|\$+(?=\d|\{)|\w+|.", re.S)  # an escape stays whole
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Thai, Han, kana ...
+WORD = re.compile(rf"(?:(?![{UNSPACED}])\w)+")
+CHUNK = re.compile(rf"\\u[0-9a-f]{{4}}|\\.|\$+(?=\d|\{{)|{WORD.pattern}|.", re.S)  # an escape stays whole
 LETTER = r'(\\u[0-9a-f]{4}|\\[^u]|[^\\"])'  # a letter of a JSON string
 OPENED = r"""((\\"|['“‘«(\[])+ )"""  # the space is compact's, the reader takes it out
 
@@ -95,7 +97,8 @@ def step_grammar(
 
 
 def quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    """A literal of the grammar, in ASCII: llguidance reads no raw \\x7f."""
+    return json.dumps(text)
 
 
 def held(text: str) -> str:
@@ -104,11 +107,11 @@ def held(text: str) -> str:
 
 
 def chunks(text: str) -> list[str]:
-    """Words, escapes, spaces and single marks; what combines with the character before it (accents, joined emoji) stays with it."""
+    """Words, escapes, spaces, single marks, single letters of scripts without spaces; accents and joined emoji stay with what they join."""
     found: list[str] = []
     for piece in CHUNK.findall(text):
         joined = bool(found) and not found[-1].isspace()
-        if joined and (combines(piece[0]) or found[-1][-1] == "\u200d" or (combines(found[-1][-1]) and re.match(r"\w", piece))):
+        if joined and (combines(piece[0]) or found[-1][-1] == "\u200d" or (combines(found[-1][-1]) and WORD.match(piece))):
             found[-1] += piece
         else:
             found.append(piece)

@@ -172,6 +172,10 @@ class Weights:
         return numpy.concatenate(out)
 
 
+LIMITS: dict[str, Any] = {  # llguidance's own stop at a word of some hundred letters; a step takes a second at worst
+    "initial_lexer_fuel": 50_000_000, "step_lexer_fuel": 20_000_000, "step_max_items": 1_000_000, "max_items_in_row": 100_000,
+    "verbose_errors": False,
+}  # fmt: skip
 Done = Sequence[tuple[int, str, Mapping[str, Any]]]  # (k, tool, result schema) of the steps so far
 _quiet: Any = None
 
@@ -277,25 +281,30 @@ class LlamaCpp:
             if token == self.end_mark and not out:
                 return None
             if not matcher.consume_token(token):
-                raise InvalidOutput(f"the grammar refused a token that it had allowed: {matcher.get_error()}")
+                raise InvalidOutput(f"the grammar refused a token that it had allowed: {first_line(matcher.get_error())}")
             out.append(token)
             self.weights.feed([token])
         return b"".join(self.weights.piece(t) for t in out).decode("utf-8")
 
     def matcher(self, tools: Sequence[ToolSpec], request: str, done: Done) -> Any:
         """Raises UsageError that names the tools whose grammar llguidance refuses."""
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
-        matcher = LLMatcher(self.ll, step_grammar(tools, request, done, self.hold), log_level=0)
+        def made(tools: Sequence[ToolSpec]) -> Any:
+            return LLMatcher(self.ll, step_grammar(tools, request, done, self.hold), log_level=0, limits=LLParserLimits(**LIMITS))
+
+        matcher = made(tools)
         if not matcher.is_error():
             return matcher
         at_fault = []
         for tool in tools:
             with contextlib.suppress(UsageError):
-                if LLMatcher(self.ll, step_grammar([tool], request, done, self.hold), log_level=0).is_error():
+                if made([tool]).is_error():
                     at_fault.append(tool.name)
-        names, why = ", ".join(at_fault or [t.name for t in tools]), str(matcher.get_error()).splitlines()[0]
-        raise UsageError(f"no grammar can be made for {names} ({why}); simplify the schema or run with --unconstrained")
+        names = ", ".join(at_fault or [t.name for t in tools])
+        raise UsageError(
+            f"no grammar can be made for {names} ({first_line(matcher.get_error())}); simplify the schema or run with --unconstrained"
+        )
 
     def pick(self, allowed: Any, temperature: float, rng: random.Random, hurry: bool = False) -> int:
         """The best or a sampled token among these; in a hurry among those that close something, where there are such."""
@@ -315,6 +324,10 @@ class LlamaCpp:
 
 
 NO_TOOL = "None of these tools can do that."
+
+
+def first_line(error: Any) -> str:
+    return str(error).splitlines()[0] if error else "no reason given"
 
 
 def allowed_tokens(matcher: Any) -> Any:

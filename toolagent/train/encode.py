@@ -31,7 +31,8 @@ class Row:
 Encoder = Callable[[Conversation, str], Row]
 
 
-def compact_encoder(tokenizer: Any) -> Encoder:
+def compact_encoder(tokenizer: Any, tools: bool = True) -> Encoder:
+    """Without `tools` a row is the request and its answer alone, as the first part of a training from scratch learns them (see train/sft.py)."""
     prefixes: dict[tuple[tuple[ToolSpec, ...], str] | str, tuple[int, ...]] = {}
 
     def ids_of(text: str) -> tuple[int, ...]:
@@ -42,13 +43,13 @@ def compact_encoder(tokenizer: Any) -> Encoder:
         system = " ".join(m.content for m in conversation.messages if m.role == "system")
         head = compact.prefix(conversation.tools, system)
         if head not in prefixes:
-            prefixes[head] = ids_of(head)
+            prefixes[head] = ids_of(head) if tools else ()
         ids, learned = list(prefixes[head]), bytearray(len(prefixes[head]))
         for piece, kind in turns(text[len(head) :]):
             found = ids_of(piece)
             ids += found
             learned += bytes([kind]) * len(found)
-        return Row(tuple(ids), bytes(learned), name, str(hash(head)))
+        return Row(tuple(ids), bytes(learned), name, str(hash(head)) if tools else "")
 
     return encode
 
@@ -118,8 +119,8 @@ def template_encoder(tokenizer: Any) -> Encoder:
     return encode
 
 
-def encoder_for(tokenizer: Any, dialect: str) -> Encoder:
-    return compact_encoder(tokenizer) if dialect == "compact" else template_encoder(tokenizer)
+def encoder_for(tokenizer: Any, dialect: str, tools: bool = True) -> Encoder:
+    return compact_encoder(tokenizer, tools) if dialect == "compact" else template_encoder(tokenizer)
 
 
 def dialect_of(folder: str | pathlib.Path) -> str:

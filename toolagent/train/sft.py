@@ -45,6 +45,8 @@ class Args(FitArgs):
     context: int = 2048
     request_weight: float = 0.1
     """weight of the request's own words in the loss (0: answers only)"""
+    without_tools: bool = False
+    """train on requests and answers alone: a first part from scratch, since copying is learned several times sooner behind a short prompt"""
     batch_tokens: int = 4096
     batch_rows: int = 48
     limit: int = 0
@@ -144,7 +146,9 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         if args.lora:
             torch.manual_seed(args.seed)
             model = models.with_lora(model, args.lora, 2 * args.lora)
-    encode = encoder_for(tokenizer, dialect)
+    if args.without_tools and dialect != "compact":
+        raise UsageError("--without-tools is for models of the compact dialect")
+    encode = encoder_for(tokenizer, dialect, not args.without_tools)
     train, report = data.read(files, encode, args.context, args.limit)
     say("training data: " + report.text())
     say(data.shown(train[0], tokenizer))
