@@ -165,6 +165,12 @@ def test_usage_errors(toolagent, words, says):
     assert code == 2 and says in sentence(err) and out == ""
 
 
+@pytest.mark.parametrize("words", [[], ["data"]])
+def test_no_command_shows_the_table(toolagent, words):
+    code, out, err = toolagent(*words)
+    assert code == 2 and out == "" and "Commands:\n" in err
+
+
 # --- run ------------------------------------------------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `toolagent run ... | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return error.exit_code
     except (Exception, KeyboardInterrupt) as error:
         from toolagent.toolbox import visible
 

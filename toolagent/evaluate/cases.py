@@ -70,9 +70,12 @@ def words(text: str) -> str:
 
 
 def lacking(text: str, facts: Iterable[str]) -> list[str]:
-    """The facts that the text does not mention. A fact is a run of words, the last of which may go on ("mark" is in "the marking", "7" in
-    "the 7th"), a number not by digits ("3" is not in "3:30"); "late|delayed" is mentioned by either. A fact "$3" says that the result of step 3 goes in: the comparison of
-    references sees to that, so it is not looked for in the words."""
+    """The facts that the text does not mention.
+
+    A fact is a run of words, the last of which may go on ("mark" is in "the marking", "7" in "the 7th"), a number not by digits ("3" is not
+    in "3:30"); "late|delayed" is mentioned by either. A fact "$3" says that the result of step 3 goes in: the comparison of references sees
+    to that, so it is not looked for in the words.
+    """
     said = words(text)
 
     def mentioned(option: str) -> bool:

@@ -69,7 +69,9 @@ class Weights:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = self.context = min(context, llama_cpp.llama_model_n_ctx_train(self.model))
         params.n_batch = params.n_ubatch = 512
-        params.n_threads = params.n_threads_batch = n_threads or threads()
+        params.n_threads_batch = n_threads or threads()
+        small = llama_cpp.llama_model_n_params(self.model) < SMALL
+        params.n_threads = n_threads or (1 if small else threads())
         params.flash_attn_type = 0  # slower for single tokens on a CPU, and less exact
         if exact:
             params.type_k = params.type_v = llama_cpp.GGML_TYPE_F32

@@ -14,6 +14,7 @@ import json
 import math
 import pathlib
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -151,7 +152,7 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
     encode = encoder_for(tokenizer, dialect, not args.without_tools)
     train, report = data.read(files, encode, args.context, args.limit)
     say("training data: " + report.text())
-    say(data.shown(train[0], tokenizer))
+    say(data.shown(train[0], tokenizer, colour=sys.stderr.isatty()))
     share = models.full_attention(model)
     if not share:
         say("this model has sliding windows, recurrence or dropout: prefixes are not shared, rows run padded")
