@@ -21,6 +21,7 @@ from toolagent.errors import ContextOverflow, InvalidOutput, NoModel, UsageError
 from toolagent.runtimes import gguf_file
 from toolagent.types import Conversation, Message, ToolSpec
 
+SMALL = 50_000_000  # parameters below which one thread decodes sooner: two wait for each other at every layer
 STEP_TOKENS = 220  # most tokens of one step; beyond it the shortest way to its end is taken
 CLOSERS = (b'"', b")", b"]", b"}", b",")  # how a value, a call, a list, an object ends; at last, the way to the next argument
 
