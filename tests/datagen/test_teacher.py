@@ -318,7 +318,11 @@ def test_ctrl_c_keeps_what_is_under_way(serve, tmp_path):
 
     teacher = serve(answer)
     out = tmp_path / "seeds.jsonl"
-    with pytest.raises(KeyboardInterrupt):
-        teach(PACK, out, args(teacher, n=100))
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            teach(PACK, out, args(teacher, n=100))
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert len(teacher.prompts) == 2 and len(rows_in(out)) == 4
     assert teach(PACK, out, args(teacher, n=6))["requests"] == 1

@@ -211,6 +211,17 @@ def test_without_a_grammar_it_writes_what_it_likes(tiny, ask):
     free.weights.close()
 
 
+def test_torch_writes_the_same_plan(tiny, runtime, ask):
+    """The other runtime, on the weights that the GGUF was made of: another library, the same grammar."""
+    torch = pytest.importorskip("torch")
+    from toolagent.runtimes.transformers import Transformers
+
+    torch.set_num_threads(1)
+    other = Transformers(tiny / "model", call_threshold=0)
+    for request in REQUESTS:
+        assert other.generate(ask(request)) == runtime.generate(ask(request))
+
+
 # --- files --------------------------------------------------------------------------------------------------------------------------------
 
 

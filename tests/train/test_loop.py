@@ -249,6 +249,19 @@ def test_without_validation_the_last_weights_are_given(tmp_path):
     assert state.best == math.inf and state.rows >= 3.3 * 60 > state.rows - 8 - 6
 
 
+def test_the_processor_is_left_as_it_was(tmp_path):
+    """Numbers too small for the normal format are zero while it trains, for speed; not afterwards."""
+    tiniest = []
+
+    def loss(model, rows):
+        tiniest.append((torch.tensor([1e-38]) / 1e5).item())
+        return loss_of(model, rows)
+
+    run(tmp_path, loss, epochs=0.5)
+    assert (torch.tensor([1e-38]) / 1e5).item() > 0.0
+    assert not any(tiniest) or not torch.set_flush_denormal(False)  # a processor that cannot does not
+
+
 def test_a_step_takes_whole_batches_up_to_its_rows(tmp_path):
     taken = []
 

@@ -106,7 +106,6 @@ def fit(
         raise UsageError("give --epochs or --minutes: nothing else ends the run")
     if args.threads:
         torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     out.mkdir(parents=True, exist_ok=True)
     opts = optimizers(model, args)
     peaks = [g["lr"] for o in opts for g in o.param_groups]
@@ -159,6 +158,7 @@ def fit(
 
     running, tokens_seen, since = 0.0, 0, time.monotonic()
     whole = True  # no optimiser is in the middle of its step
+    torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     try:
         while share() < 1.0:
             taken: list[Any] = []
@@ -216,6 +216,7 @@ def fit(
         raise
     finally:
         log.close()
+        torch.set_flush_denormal(False)  # it is the processor's state, not the run's
     if validate is not None and best.exists():
         model.load_state_dict(torch.load(best, weights_only=True), strict=False)
     return state
