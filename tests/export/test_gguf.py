@@ -144,6 +144,17 @@ def test_the_file_carries_dialect_template_and_marks(tiny, tokenizer):
     weights.close()
 
 
+@pytest.mark.parametrize("dialect", ["compact", "template"])
+def test_the_template_is_the_dialects_or_the_tokenizers(tmp_path, tiny, dialect):
+    tokenizer = models.load_tokenizer(tiny / "model")
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    gguf.write(made("Llama", tokenizer), tokenizer, tmp_path / "m.gguf", "f32", dialect)
+    weights = llamacpp.Weights(tmp_path / "m.gguf", context=128, n_threads=1)
+    want = compact.TEMPLATE.read_text("utf-8") if dialect == "compact" else tokenizer.chat_template
+    assert weights.metadata("tokenizer.chat_template") == want
+    weights.close()
+
+
 def other_tokenizer(pattern=None, normalizer=None):
     from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers, trainers
     from tokenizers import models as kinds

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from toolagent.dialects import compact
 from toolagent.errors import NoModel, ToolagentError, UsageError
 from toolagent.train.encode import dialect_of
 
@@ -100,6 +101,11 @@ def write(model: Any, tokenizer: Any, path: pathlib.Path, kind: str = "q8_0", di
         out.add_file_type({"f32": 0, "f16": 1, "q8_0": 7}[kind])
         out.add_string("toolagent.dialect", dialect)
         add_tokenizer(out, tokenizer, config.vocab_size)
+        template = getattr(tokenizer, "chat_template", None)
+        if dialect == "compact":
+            template = compact.TEMPLATE.read_text("utf-8")  # whatever was known of it when the tokenizer was made
+        if isinstance(template, str):
+            out.add_chat_template(template)
         names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA if arch == "llama" else gguf.MODEL_ARCH.QWEN3, config.num_hidden_layers)
         state = model.state_dict()
         for key, tensor in state.items():
@@ -174,8 +180,6 @@ def add_tokenizer(out: Any, tokenizer: Any, size: int) -> None:
             getattr(out, f"add_{name}_token_id")(value)
     with_bos = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id] and tokenizer.bos_token_id is not None
     out.add_add_bos_token(bool(with_bos))
-    if isinstance(getattr(tokenizer, "chat_template", None), str):
-        out.add_chat_template(tokenizer.chat_template)
 
 
 def compare(model: Any, tokenizer: Any, path: pathlib.Path, prompts: Sequence[str]) -> Check:

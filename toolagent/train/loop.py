@@ -116,6 +116,7 @@ def fit(
         say(f"resumed at step {state.step}")
     else:
         state = Progress()
+        torch.manual_seed(args.seed)
         checkpoint.unlink(missing_ok=True)
         best.unlink(missing_ok=True)
     generator = torch.get_rng_state()
