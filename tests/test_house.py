@@ -21,7 +21,7 @@ PACKAGE = ROOT / "toolagent"
 pytest_plugins = ("stage",)
 
 FLOORS = (  # imports go down
-    ("types", "errors", "tool", "plan"),
+    ("types", "errors", "files", "tool", "plan"),
     ("dialects", "when", "toolbox", "model"),
     ("runtimes", "decoding", "retrieval", "envs"),
     ("agents", "train", "export"),
@@ -37,7 +37,6 @@ SIDEWAYS = {  # on one floor, with the reason
     ("toolbox", "when"): "dates are resolved before anyone is asked",
     ("model", "dialects"): "the marks of compact are tokens of a model made here",
     ("runtimes", "decoding"): "the grammar of the next step",
-    ("export", "train"): "which dialect a directory speaks (train/encode.py)",
     ("datagen", "evaluate"): "imported cases are cases",
     ("cli", "commands"): "the table",
     ("__main__", "cli"): "",

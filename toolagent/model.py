@@ -15,6 +15,7 @@ from typing import Any
 
 from toolagent.dialects import compact
 from toolagent.errors import NoModel, UsageError
+from toolagent.files import whole_directory
 
 PAD = "<|pad|>"
 
@@ -112,26 +113,12 @@ def with_lora(model: Any, rank: int = 16, alpha: int = 32) -> Any:
 
 def save(model: Any, tokenizer: Any, path: pathlib.Path, dialect: str) -> None:
     """Weights (or adapter), tokenizer and dialect, into a directory that appears whole (temporary sibling + rename)."""
-    import shutil
-    import tempfile
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
+    with whole_directory(path) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / "dialect").write_text(dialect + "\n", "utf-8")
-        temporary.chmod(0o755)
         for file in temporary.iterdir():
             file.chmod(0o644)  # safetensors writes for its owner alone
-        old = temporary.with_suffix(".old")
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def full_attention(model: Any) -> bool:
@@ -149,3 +136,9 @@ def load_tokenizer(path: str | pathlib.Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(path)
+
+
+def dialect_of(folder: str | pathlib.Path) -> str:
+    """The dialect noted beside a model; a foreign model speaks by its chat template."""
+    path = pathlib.Path(folder) / "dialect"
+    return path.read_text("utf-8").strip() if path.exists() else "template"

@@ -73,7 +73,7 @@ JSON_TYPE = {int: "integer", float: "number", str: "string", bool: "boolean", ty
 
 @dataclass(frozen=True)
 class Tool:
-    """A spec and the function behind it. `timeout` in seconds; `check_home` tools that only make sense with a home say so by failing."""
+    """A spec and the function behind it. `timeout` in seconds."""
 
     spec: ToolSpec
     fn: Callable[..., Any]

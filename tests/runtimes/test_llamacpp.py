@@ -149,7 +149,7 @@ def test_whatever_the_request_the_plan_is_valid(tiny, pack, runtime, ask, tmp_pa
 
 
 def test_no_tools_no_plan(runtime, ask):
-    assert runtime.generate(ask("hi", tools=())) == [Message("assistant", llamacpp.NO_TOOL)]
+    assert runtime.generate(ask("hi", tools=())) == [Message("assistant", compact.NOTHING)]
 
 
 def test_a_call_is_made_where_it_is_likely_enough(tiny, ask):

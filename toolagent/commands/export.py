@@ -38,7 +38,7 @@ def gguf(model: str, out: str, kind: str, as_json: bool) -> int:
     """
     load_export()
     from toolagent.export.gguf import export
-    from toolagent.train.encode import dialect_of
+    from toolagent.model import dialect_of
 
     tools, rules = load_packs(())
     folder, file = existing(model), pathlib.Path(out)
@@ -64,7 +64,7 @@ def bundle(model: str, out: str, note: str | None, kind: str, packs: tuple[str, 
     """
     load_export()
     from toolagent.export import bundle as page
-    from toolagent.train.encode import dialect_of
+    from toolagent.model import dialect_of
 
     extra = read_json(note) if note else {}
     if not isinstance(extra, dict):

@@ -408,3 +408,10 @@ def argument_order(plan: Plan, order: Mapping[str, Sequence[str]]) -> Plan:
         return {name: call.arguments[name] for name in [*known, *(name for name in call.arguments if name not in known)]}
 
     return tuple(ToolCall(c.name, sorted_(c), c.id) for c in plan)
+
+
+def in_order(example: Example, specs: Sequence[ToolSpec]) -> Example:
+    """Dates bare, enums as written, arguments in the order of their schema, and then the steps in the order of use: which of two results an
+    argument reads first decides which look-up stands first."""
+    plan = argument_order(coded(bare_dates(example.plan), specs), {spec.name: tuple(spec.properties) for spec in specs})
+    return canonical_plan(replace(example, plan=plan))

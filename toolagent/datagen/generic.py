@@ -20,6 +20,7 @@ from toolagent.datagen.grounding import grounded
 from toolagent.datagen.invented import VERB_FORMS, VERBS, invented_tools, is_verb
 from toolagent.datagen.phrases import Clause, clause_for
 from toolagent.datagen.values import KIND_OF, bank_of, readable, simple, value_for
+from toolagent.plan import Plan
 from toolagent.types import ToolCall, ToolSpec
 
 __all__ = ["invented_tools", "readable", "rename_tools", "request_for", "value_for"]
@@ -162,3 +163,10 @@ def rename_tools(
     if len({s.name for s in renamed}) != len(renamed):
         return tuple(specs), {s.name: s.name for s in specs}, {s.name: {k: k for k in s.properties} for s in specs}
     return tuple(renamed), to_name, to_arguments
+
+
+def renamed(plan: Plan, to_name: Mapping[str, str], to_arguments: Mapping[str, Mapping[str, str]]) -> Plan:
+    """The plan in the names that rename_tools gave; what it did not rename keeps its own."""
+    return tuple(
+        ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id) for c in plan
+    )

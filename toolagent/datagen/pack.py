@@ -30,9 +30,10 @@ from toolagent.datagen.invented import words
 from toolagent.datagen.seeds import Skeleton, desktop_skeletons, load_banks, load_packs, load_skeletons, pack_skeletons, split
 from toolagent.datagen.synthesize import GROUP, HELD_OUT_PACKS, Group, World, rows, spoken, write_whole
 from toolagent.errors import DataError
+from toolagent.files import whole_file
 from toolagent.plan import Plan
 from toolagent.retrieval.toolrag import SHOW_ALL, terms
-from toolagent.types import ToolCall, ToolSpec
+from toolagent.types import ToolSpec
 
 SHOWN = (("whole", 0.55), ("part", 0.15), ("beside", 0.15), ("renamed", 0.05), ("invented", 0.10))  # shares of the groups by what they show
 NOTHING_FITS = 0.10  # share of requests that no tool of the pack can do
@@ -185,16 +186,12 @@ def beside(world: PackWorld, rng: random.Random) -> list[ToolSpec]:
 
 
 def settled(example: Example, specs: Sequence[ToolSpec], loose: frozenset[str]) -> Example | None:
-    """In the order of use, arguments in the order of their schema; None where words of the plan have left the request."""
-    example = compose.canonical_plan(example)
-    plan = compose.coded(compose.bare_dates(example.plan), specs)
-    plan = compose.argument_order(plan, {spec.name: tuple(spec.properties) for spec in specs})
-    if not loose.intersection(example.frames):
-        free = () if "generic" in example.tags else ("text",)
-        plan, missing = grounded(example.request, plan, specs, free)
-        if missing:
-            return None
-    return replace(example, plan=plan)
+    """Arguments in the order of their schema, steps in the order of use; None where words of the plan have left the request."""
+    example = compose.in_order(example, specs)
+    if loose.intersection(example.frames):
+        return example
+    plan, missing = grounded(example.request, example.plan, specs, () if "generic" in example.tags else ("text",))
+    return None if missing else replace(example, plan=plan)
 
 
 def pack_group(world: PackWorld, seed: int, index: int) -> Group:
@@ -211,8 +208,8 @@ def pack_group(world: PackWorld, seed: int, index: int) -> Group:
             shown += beside(world, rng)
         if rng.random() < (0.6 if kind in ("beside", "renamed") else 0.1):
             rng.shuffle(shown)
-    renamed, to_name, to_arguments = generic.rename_tools(shown, {}, {}, rng) if kind == "renamed" else (tuple(shown), {}, {})
-    tools, names, here = tuple(renamed), {spec.name for spec in shown}, {spec.name for spec in pack}
+    tools, to_name, to_arguments = generic.rename_tools(shown, {}, {}, rng) if kind == "renamed" else (tuple(shown), {}, {})
+    names, here = {spec.name for spec in shown}, {spec.name for spec in pack}
     links = [link for link in world.links if {link.producer.name, link.consumer.name} <= here]  # invented tools return nothing
     wanted = pack if kind == "invented" else [spec for spec in world.wanted if spec.name in here]
     skeletons = [s for s in world.skeletons if here.issuperset(call.name for call in s.plan)] if kind != "invented" else []
@@ -233,11 +230,7 @@ def pack_group(world: PackWorld, seed: int, index: int) -> Group:
             if rng.random() > HIDDEN or any(call.name in names for call in example.plan):  # what can be done in part is no "nothing"
                 continue
             example = replace(example, plan=(), tags=("not shown",))
-        calls = [
-            ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id)
-            for c in example.plan
-        ]
-        out.append((replace(example, plan=tuple(calls)), tools))
+        out.append((replace(example, plan=generic.renamed(example.plan, to_name, to_arguments)), tools))
     return out
 
 
@@ -274,5 +267,6 @@ def synthesize_pack(
         lines = rows(world, count, seed + held_out * 1_000_003, workers, pack_group, wrong, seen)
         written, dropped = write_whole(out / f"{name}.jsonl", lines)
         report[name] = {"rows": written, "asked": count, "skeletons": len(world.skeletons), "dropped": dict(dropped)}
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    with whole_file(out / "report.json") as file:
+        file.write(json.dumps(report, indent=1) + "\n")
     return report

@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import pathlib
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +25,14 @@ from toolagent.datagen.execute import running
 from toolagent.datagen.fillers import Filler
 from toolagent.datagen.filters import fault, fingerprint
 from toolagent.datagen.seeds import Skeleton, desktop_skeletons, load_banks, load_packs, pack_skeletons, split
+from toolagent.dialects.compact import NOTHING
 from toolagent.errors import DataError
+from toolagent.files import whole_file
 from toolagent.plan import REFERENCE, Plan, map_strings
 from toolagent.toolbox import default_pack_path, load_pack
 from toolagent.types import Conversation, Message, ToolCall, ToolSpec
 
 GROUP = 32
-NOTHING = "None of these tools can do that."
 HELD_OUT_PACKS = ("telescope", "hotel_front_desk")  # measured as "tools that training never saw"
 
 
@@ -135,9 +135,7 @@ def faithful(example: Example) -> bool:
 
 def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
     """Arguments in the order of their schema, then steps in the order of use; None when it may not be trained on."""
-    order = {s.name: tuple(s.properties) for s in specs}
-    example = replace(example, plan=compose.argument_order(compose.coded(compose.bare_dates(example.plan), specs), order))
-    example = compose.canonical_plan(example)
+    example = compose.in_order(example, specs)
     return example if faithful(example) else None
 
 
@@ -162,18 +160,15 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
             if rng.random() < 0.5:
                 shown += generic.invented_tools(rng, rng.randint(1, 5))
         if kind == "renamed":
-            renamed, to_name, to_arguments = generic.rename_tools(shown, world.aliases["tools"], world.aliases["arguments"], rng)
-            shown = list(renamed)
-        tools = tuple(shown)
+            tools, to_name, to_arguments = generic.rename_tools(shown, world.aliases["tools"], world.aliases["arguments"], rng)
+        else:
+            tools = tuple(shown)
         names = {t.name for t in tools}
         while len(out) < GROUP:
             example = finish(spoken(world.skeletons, world.filler, rng), world.specs)
             if example is None:
                 continue
-            calls = tuple(
-                ToolCall(to_name.get(c.name, c.name), {to_arguments.get(c.name, {}).get(k, k): v for k, v in c.arguments.items()}, c.id)
-                for c in example.plan
-            )
+            calls = generic.renamed(example.plan, to_name, to_arguments)
             if any(c.name not in names for c in calls):
                 if rng.random() > 0.15:
                     continue
@@ -188,7 +183,7 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
         if rng.random() < 0.5:
             rng.shuffle(shown)
         skeletons = list(world.pack_skeletons[pack])
-        renamed, to_name, to_arguments = generic.rename_tools(shown, {}, {}, rng) if rng.random() < 0.5 else (tuple(shown), {}, {})
+        tools, to_name, to_arguments = generic.rename_tools(shown, {}, {}, rng) if rng.random() < 0.5 else (tuple(shown), {}, {})
         while len(out) < GROUP:
             if rng.random() < 0.35:
                 made = generic.request_for(rng.choice(world.packs[pack]), world.filler, rng)
@@ -199,8 +194,7 @@ def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[Tool
                 example = spoken(skeletons, world.filler, rng)
             done = finish(example, shown)
             if done is not None:
-                calls = tuple(ToolCall(to_name.get(c.name, c.name), c.arguments, c.id) for c in done.plan)
-                out.append((replace(done, plan=calls), renamed))
+                out.append((replace(done, plan=generic.renamed(done.plan, to_name, to_arguments)), tools))
         return out
     tools = generic.invented_tools(rng, rng.randint(3, 10))
     tries = 0
@@ -272,7 +266,7 @@ def rows(
     seen = set() if seen is None else seen
     made = 0
     dropped: Counter[str] = Counter()
-    jobs = jobs_until(((seed, i) for i in range(10**9)), n)
+    jobs = ((seed, i) for i in range(n * 4 // GROUP + 65))  # enough, with room for what is dropped
     if workers > 1:
         pool = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn").Pool(workers, _start, (world, make, wrong))
         results: Iterator[tuple[list[tuple[str, str]], Counter[str]]] = pool.imap(_group_rows, jobs, chunksize=8)
@@ -296,28 +290,13 @@ def rows(
             pool.terminate()
 
 
-def jobs_until(jobs: Iterator[tuple[int, int]], n: int) -> Iterator[tuple[int, int]]:
-    """Enough jobs for n rows with room for what is dropped (imap would else run ahead without end)."""
-    for job in jobs:
-        if job[1] > n / GROUP * 4 + 64:
-            return
-        yield job
-
-
 def write_whole(path: pathlib.Path, lines: Iterator[tuple[str, Counter[str]]]) -> tuple[int, Counter[str]]:
     """The lines in a file that appears whole or not at all -> (how many, what was dropped)."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
     written, last = 0, Counter[str]()
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for line, dropped in lines:
-                file.write(line)
-                written, last = written + 1, dropped
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        for line, dropped in lines:
+            file.write(line)
+            written, last = written + 1, dropped
     return written, last
 
 
@@ -349,6 +328,7 @@ def synthesize(
         report[name] = {"rows": written, "skeletons": len(world.skeletons), "dropped": dict(last)}
         if failing:
             report[name]["not running"] = [f"{s.request[:80]!r}: {reason}" for s, reason in failing]
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    with whole_file(out / "report.json") as file:
+        file.write(json.dumps(report, indent=1) + "\n")
     return report
 

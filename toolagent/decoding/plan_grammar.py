@@ -137,17 +137,16 @@ def call_rule(rules: Rules, name: str, spec: ToolSpec) -> str | None:
         values[key] = value_rule(rules, f"{name}v{i}", schema, f"{spec.name}.{key}")
     if any(values.get(key) is None for key in spec.required):
         return None
-    keys = [k for k in spec.properties if values[k] is not None]
-    # from the last argument back: with (after some argument stands) and without a comma
-    later, first = quoted(""), quoted("")
-    for i in range(len(keys) - 1, -1, -1):
-        key = keys[i]
-        tail = later
-        with_comma = f"{quoted(', ' + key + '=')} {values[key]} {tail}"
-        without = f"{quoted(key + '=')} {values[key]} {tail}"
-        if key not in spec.required:
-            with_comma += f" | {tail}"
-            without += f" | {first}"
+    return listed(rules, name, [(f"{k}=", v, k in spec.required) for k, v in values.items() if v is not None])
+
+
+def listed(rules: Rules, name: str, members: Sequence[tuple[str, str, bool]]) -> str:
+    """The rule for members (head, value, required) in this order with ", " between those that stand."""
+    later, first = quoted(""), quoted("")  # from the last one back: what follows when some member stands before, and when none does
+    for i, (head, value, required) in reversed(list(enumerate(members))):
+        with_comma, without = f"{quoted(', ' + head)} {value} {later}", f"{quoted(head)} {value} {later}"
+        if not required:
+            with_comma, without = f"{with_comma} | {later}", f"{without} | {first}"
         later, first = rules.rule(f"{name}l{i}", with_comma), rules.rule(f"{name}f{i}", without)
     return first
 
@@ -232,13 +231,7 @@ def object_rule(rules: Rules, name: str, schema: Mapping[str, Any], where: str) 
     values = {k: value_rule(rules, f"{name}p{i}", s, f"{where}.{k}") for i, (k, s) in enumerate(properties.items())}
     if any(values.get(k) is None for k in required):
         return None
-    later, first = quoted(""), quoted("")
-    for i, key in reversed(list(enumerate(k for k in properties if values[k] is not None))):
-        head = json_text(key) + ": "
-        with_comma, without = f"{quoted(', ' + head)} {values[key]} {later}", f"{quoted(head)} {values[key]} {later}"
-        if key not in required:
-            with_comma, without = f"{with_comma} | {later}", f"{without} | {first}"
-        later, first = rules.rule(f"{name}m{i}", with_comma), rules.rule(f"{name}q{i}", without)
+    first = listed(rules, name, [(json_text(k) + ": ", v, k in required) for k, v in values.items() if v is not None])
     return rules.rule(name, f'"{{" {first} "}}"')
 
 

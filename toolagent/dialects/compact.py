@@ -34,6 +34,7 @@ SYSTEM, TOOLS, USER, ASSISTANT, PLAN, TOOL, END = (
 MARKS = (END, SYSTEM, TOOLS, USER, ASSISTANT, PLAN, TOOL)
 TEMPLATE = pathlib.Path(__file__).with_name("compact.jinja")  # render() for those who read chat templates, such as llama-server
 KINDS = {"email": "email", "phone": "phone", "path": "path", "uri": "link", "date-time": "when", "text": "text"}
+NOTHING = "None of these tools can do that."  # an answer without calls, as it is trained and said
 DESCRIPTION_WORDS = 12  # a small model reads a dozen words of a tool's description; the rest costs prompt and teaches nothing
 
 REFERENCE = re.compile(r"\$(\d+)")
@@ -86,10 +87,19 @@ def prefix(tools: Sequence[ToolSpec], system: str = "") -> str:
     return head + TOOLS + "\n" + "".join(f" {signature(t)}\n" for t in tools)
 
 
+def head(conversation: Conversation) -> str:
+    """The prefix of this conversation's prompt."""
+    return prefix(conversation.tools, " ".join(m.content for m in conversation.messages if m.role == "system"))
+
+
 def render(conversation: Conversation) -> str:
     """The prompt for the next assistant turn (or the whole conversation, when its last message is the assistant's)."""
-    system = " ".join(m.content for m in conversation.messages if m.role == "system")
-    parts = [prefix(conversation.tools, system)]
+    return head(conversation) + body(conversation)
+
+
+def body(conversation: Conversation) -> str:
+    """What a prompt says behind its head."""
+    parts = []
     for message in conversation.messages:
         if message.role == "user":
             parts.append(f"{USER} {words(message.content)}\n")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from toolagent.errors import DataError, PlanError
+from toolagent.files import whole_file
 from toolagent.plan import REFERENCE, Plan, from_rows, strings, substitute, to_rows
 from toolagent.types import ToolSpec
 
@@ -304,12 +304,6 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A JSONL file, whole or not at all: a neighbour is written and then renamed."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    """A JSONL file, whole or not at all."""
+    with whole_file(Path(path)) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

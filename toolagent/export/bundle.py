@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pathlib
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolagent.errors import NoModel, UsageError
+from toolagent.files import whole_directory
 from toolagent.types import ToolSpec
 
 FORMAT = 1
@@ -39,13 +37,11 @@ def write(
     Raises UsageError (something else is at `out`), NoModel (the export differs from torch).
     """
     from toolagent.export import gguf
-    from toolagent.train.encode import dialect_of
+    from toolagent.model import dialect_of
 
     if out.exists() and not (out / CARD).exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is no bundle; give another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pathlib.Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
+    with whole_directory(out) as temporary:
         check = gguf.export(folder, temporary / "model.gguf", kind, prompts)
         (temporary / "tools.json").write_text(json.dumps([t.to_json() for t in tools], ensure_ascii=False, indent=1) + "\n", "utf-8")
         (temporary / "rules").write_text(rules + "\n", "utf-8")
@@ -59,15 +55,6 @@ def write(
             "files": {path.name: entry(path) for path in sorted(temporary.iterdir())},
         }
         (temporary / CARD).write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        temporary.chmod(0o755)
-        replaced = temporary.with_suffix(".old")
-        if out.exists():
-            os.rename(out, replaced)
-        os.rename(temporary, out)
-        shutil.rmtree(replaced, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return card
 
 

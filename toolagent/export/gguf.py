@@ -22,7 +22,6 @@ from typing import Any
 
 from toolagent.dialects import compact
 from toolagent.errors import NoModel, ToolagentError, UsageError
-from toolagent.train.encode import dialect_of
 
 ARCHITECTURES = {"LlamaForCausalLM": "llama", "Qwen3ForCausalLM": "qwen3"}
 PRETOKENIZERS = {  # name in llama.cpp -> what stands in the splitting regex of tokenizer.json
@@ -224,7 +223,7 @@ def export(folder: pathlib.Path, path: pathlib.Path, kind: str, prompts: Sequenc
         model = model.merge_and_unload()
     unchecked = path.with_name(f".{path.name}.unchecked")
     try:
-        write(model, tokenizer, unchecked, kind, dialect_of(folder))
+        write(model, tokenizer, unchecked, kind, models.dialect_of(folder))
         check = compare(model, tokenizer, unchecked, prompts)
         most, least = LIMITS[kind]
         if not (check.tokens_equal and check.difference <= most and check.top1 >= least):  # a difference that is no number fails as well

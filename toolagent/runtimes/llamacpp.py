@@ -114,11 +114,7 @@ class Weights:
         return buffer.raw[: max(n, 0)]
 
     def mark(self, text: str) -> int:
-        """The id of a token that is written as one, or NoModel."""
-        found = self.tokens(text, special=True)
-        if len(found) != 1:
-            raise NoModel(f"{self.path} has no token {text}: it was not made for the compact dialect")
-        return found[0]
+        return mark(self, text)
 
     def feed(self, ids: Sequence[int], logits_for_all: bool = False) -> None:
         """Put these tokens behind what is cached."""
@@ -143,10 +139,7 @@ class Weights:
 
     def prompt(self, ids: Sequence[int]) -> None:
         """Have exactly these tokens cached, reusing the longest common beginning with what was there."""
-        keep = 0
-        limit = min(len(self.cached), len(ids) - 1)
-        while keep < limit and self.cached[keep] == ids[keep]:
-            keep += 1
+        keep = reusable(self.cached, ids)
         if not self.api.llama_memory_seq_rm(self.memory, 0, keep, -1):
             keep = 0
             self.api.llama_memory_clear(self.memory, True)
@@ -173,6 +166,20 @@ class Weights:
             pointer = self.api.llama_get_logits(self.ctx)
             out.append(numpy.ctypeslib.as_array(pointer, shape=(len(part), self.size)).copy())
         return numpy.concatenate(out)
+
+
+def mark(weights: Any, text: str) -> int:
+    """The id of a token that is written as one, or NoModel."""
+    found = weights.tokens(text, special=True)
+    if len(found) != 1:
+        raise NoModel(f"{weights.path} has no token {text}: it was not made for the compact dialect")
+    return int(found[0])
+
+
+def reusable(cached: Sequence[int], ids: Sequence[int]) -> int:
+    """How many first tokens a prompt shares with what is cached; its last one is always computed, for its logits."""
+    limit = min(len(cached), len(ids) - 1)
+    return next((k for k in range(limit) if cached[k] != ids[k]), max(limit, 0))
 
 
 LIMITS: dict[str, Any] = {  # llguidance's own stop at a word of some hundred letters; a step takes a second at worst
@@ -245,7 +252,7 @@ class LlamaCpp:
         first = numpy.asarray(self.weights.logits(), dtype=numpy.float64)
         called = 1.0 / float(numpy.exp(first - first[self.plan_mark]).sum())
         if not tools or (self.call_threshold > 0 and (called < self.call_threshold if temperature == 0 else rng.random() > called)):
-            return " " + NO_TOOL
+            return " " + compact.NOTHING
         self.weights.feed([self.plan_mark, *self.weights.tokens("\n")])
         text = compact.PLAN + "\n"
         done: list[tuple[int, str, Mapping[str, Any]]] = []
@@ -324,9 +331,6 @@ class LlamaCpp:
         weights = numpy.exp((scores - scores.max()) / temperature)
         mark = rng.random() * float(weights.sum())
         return int(index[min(int(numpy.searchsorted(numpy.cumsum(weights), mark)), len(index) - 1)])
-
-
-NO_TOOL = "None of these tools can do that."
 
 
 def first_line(error: Any) -> str:

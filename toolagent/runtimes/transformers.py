@@ -14,7 +14,7 @@ from typing import Any
 
 from toolagent.dialects import template
 from toolagent.errors import ContextOverflow, NoModel
-from toolagent.runtimes.llamacpp import LlamaCpp
+from toolagent.runtimes.llamacpp import LlamaCpp, mark, reusable
 from toolagent.types import Conversation, Message
 
 ANSWER = 1024  # most tokens of an answer without a grammar
@@ -38,12 +38,6 @@ class TorchWeights:
     def tokens(self, text: str, special: bool = False) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=not special)["input_ids"])
 
-    def mark(self, text: str) -> int:
-        found = self.tokens(text, special=True)
-        if len(found) != 1:
-            raise NoModel(f"{self.path} has no token {text}: it was not made for the compact dialect")
-        return found[0]
-
     def piece(self, token: int) -> bytes:
         return bytes(self.pieces.decode_bytes([token]))
 
@@ -59,9 +53,7 @@ class TorchWeights:
         """Have exactly these tokens cached, reusing the longest common beginning with what was there."""
         from transformers import DynamicCache
 
-        keep = 0
-        while keep < min(len(self.cached), len(ids) - 1) and self.cached[keep] == ids[keep]:
-            keep += 1
+        keep = reusable(self.cached, ids)
         if not keep or self.cache is None:
             keep, self.cache = 0, DynamicCache()
         elif keep < len(self.cached):
@@ -91,16 +83,16 @@ class Transformers(LlamaCpp):
         self, path: str | pathlib.Path, context: int = 4096, hold: bool = True, call_threshold: float = 0.5, constrained: bool = True
     ) -> None:
         from toolagent.dialects import compact
+        from toolagent.model import dialect_of
 
         folder = pathlib.Path(path)
         if not folder.is_dir():
             raise NoModel(f"no model directory at {folder}; --runtime transformers takes a directory that `toolagent train` wrote")
         self.weights: Any = TorchWeights(folder, context)
-        note = folder / "dialect"
-        self.dialect = note.read_text("utf-8").strip() if note.exists() else "template"
+        self.dialect = dialect_of(folder)
         self.hold, self.constrained, self.call_threshold = hold, constrained, call_threshold
         if self.dialect == "compact":
-            self.plan_mark, self.end_mark = self.weights.mark(compact.PLAN), self.weights.mark(compact.END)
+            self.plan_mark, self.end_mark = mark(self.weights, compact.PLAN), mark(self.weights, compact.END)
             self.ll = self.weights.pieces
         elif not getattr(self.weights.tokenizer, "chat_template", None):
             raise NoModel(f"{folder} has neither a dialect nor a chat template; it cannot be asked for a plan")

@@ -8,14 +8,13 @@ earlier turns (some drop the thoughts of all turns but the last) cannot be maske
 from __future__ import annotations
 
 import json
-import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from toolagent.dialects import compact, template
 from toolagent.errors import DataError
-from toolagent.types import Conversation, ToolSpec
+from toolagent.types import Conversation
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,17 @@ Encoder = Callable[[Conversation, str], Row]
 
 def compact_encoder(tokenizer: Any, tools: bool = True) -> Encoder:
     """Without `tools` a row is the request and its answer alone, as the first part of a training from scratch learns them (see train/sft.py)."""
-    prefixes: dict[tuple[tuple[ToolSpec, ...], str] | str, tuple[int, ...]] = {}
+    prefixes: dict[str, tuple[int, ...]] = {}
 
     def ids_of(text: str) -> tuple[int, ...]:
         return tuple(tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids)
 
     def encode(conversation: Conversation, name: str) -> Row:
-        text = compact.render(conversation)
-        system = " ".join(m.content for m in conversation.messages if m.role == "system")
-        head = compact.prefix(conversation.tools, system)
+        head = compact.head(conversation)
         if head not in prefixes:
             prefixes[head] = ids_of(head) if tools else ()
         ids, learned = list(prefixes[head]), bytearray(len(prefixes[head]))
-        for piece, kind in turns(text[len(head) :]):
+        for piece, kind in turns(compact.body(conversation)):
             found = ids_of(piece)
             ids += found
             learned += bytes([kind]) * len(found)
@@ -121,9 +118,3 @@ def template_encoder(tokenizer: Any) -> Encoder:
 
 def encoder_for(tokenizer: Any, dialect: str, tools: bool = True) -> Encoder:
     return compact_encoder(tokenizer, tools) if dialect == "compact" else template_encoder(tokenizer)
-
-
-def dialect_of(folder: str | pathlib.Path) -> str:
-    """The dialect noted beside a model; a foreign model speaks by its chat template."""
-    path = pathlib.Path(folder) / "dialect"
-    return path.read_text("utf-8").strip() if path.exists() else "template"

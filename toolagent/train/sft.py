@@ -25,7 +25,7 @@ import torch
 from toolagent import model as models
 from toolagent.errors import UsageError
 from toolagent.train import rows as data
-from toolagent.train.encode import Row, dialect_of, encoder_for
+from toolagent.train.encode import Row, encoder_for
 from toolagent.train.loop import FitArgs, fit, settled
 from toolagent.train.losses import token_nll
 
@@ -139,7 +139,7 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         dialect, model = "compact", models.make(args.shape, tokenizer, args.seed)
     else:
         model, tokenizer = models.load(args.model)
-        dialect = dialect_of(args.model)
+        dialect = models.dialect_of(args.model)
         if hasattr(model, "merge_and_unload"):
             if args.lora:
                 raise UsageError(f"{args.model} is an adapter already; without --lora it is merged, and all weights are trained")
@@ -192,11 +192,11 @@ def new_tokenizer(files: Sequence[pathlib.Path], vocabulary: int, rows: int = 30
     heads, pieces = Counter[str](), Counter[str]()
     for path in files:
         for _, _, conversation in itertools.islice(data.conversations([path]), rows):
-            head = compact.prefix(conversation.tools, " ".join(m.content for m in conversation.messages if m.role == "system"))
+            head = compact.head(conversation)
             if head not in heads:
                 texts.append(head)
             heads[head] += 1
             pieces.update(f" {t.name}(" for t in conversation.tools)
             pieces.update({f"{k}=" for t in conversation.tools for k in t.properties if "_" in k})
-            texts.append(compact.render(conversation)[len(head) :])
+            texts.append(compact.body(conversation))
     return models.train_tokenizer(texts, vocabulary, sorted(p for p, n in pieces.items() if n * 2 >= heads.total()))
