@@ -658,12 +658,13 @@ def test_a_configuration_is_strict(toolagent, tmp_path, text, says):
     assert code == 2 and says in sentence(err) and "sft.yaml" in err
 
 
-def test_an_interrupt_in_training_leaves_a_whole_checkpoint(tmp_path):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_interrupt_in_training_leaves_a_whole_checkpoint(tmp_path, processes):
     import torch
 
     data = lines(tmp_path / "in.jsonl", *(row(request=f"water bed {k} at once") for k in range(200)))
     out = tmp_path / "sft"
-    words = ["train", "sft", "--data", data, "--out", out, *SMALL, "--epochs", 10_000, "--rows-per-step", 16]
+    words = ["train", "sft", "--data", data, "--out", out, *SMALL, "--epochs", 10_000, "--rows-per-step", 16, "--processes", processes]
     child = process(*words)
     told = ""
     while "step 20" not in told:

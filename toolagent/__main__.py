@@ -4,4 +4,5 @@ import sys
 
 from toolagent.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a training beside this one imports the page again
+    sys.exit(main())

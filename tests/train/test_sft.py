@@ -244,6 +244,30 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(rows, short, tmp_
     assert all(torch.equal(whole[n], cut[n]) for n in whole)
 
 
+def test_two_processes_do_what_one_does(rows, tmp_path, monkeypatch):
+    # a step is an epoch, of an even number of batches: so one process takes the same ones
+    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 24, "batch_rows": 6, "epochs": 4.0, "valid_every": 1}
+    made: list[int] = []
+    real = sft.data.batches
+    monkeypatch.setattr(sft.data, "batches", lambda *a: [made.append(len(found := real(*a))), found][1])
+    one, two = tmp_path / "one", tmp_path / "two"
+    summaries = [sft.main(args(rows, out, processes=n, **how), lambda s: None) for out, n in ((one, 1), (two, 2))]
+    assert not any(n % 2 for n in made[1:]), made
+    assert summaries[0]["rows"] == summaries[1]["rows"] and summaries[0]["steps"] == summaries[1]["steps"] == 4
+    assert summaries[0]["best"] == pytest.approx(summaries[1]["best"], rel=1e-4)
+    first, second = (dict(models.load(out / "model")[0].named_parameters()) for out in (one, two))
+    assert max(distance(first[n], second[n]) for n in first) < 1e-3
+
+
+def test_processes_stop_together(rows, tmp_path):
+    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 8, "epochs": 50.0, "valid_every": 1, "patience": 1, "lr": 3.0, "lr_adam": 1.0}
+    said: list[str] = []
+    sft.main(args(rows, tmp_path / "run", processes=2, **how), said.append)
+    assert "the validation loss has stopped falling" in said and (tmp_path / "run" / "model" / "config.json").exists()
+    with pytest.raises(UsageError, match="at least one"):
+        sft.main(args(rows, tmp_path / "run", processes=0, from_scratch=True, shape=SMALL), said.append)
+
+
 def test_muon_takes_a_lora_too(short, tmp_path):
     base = base_of("llama", tmp_path)
     sft.main(args(short, tmp_path / "run", model=str(base), lora=4, optimizer="muon"), lambda s: None)

@@ -143,7 +143,7 @@ def alone(arguments: Any, k: int) -> bool:
 
 
 def path_of(name: str, rng: random.Random) -> str:
-    file = name.replace(" ", "_") if rng.random() < 0.6 else name
+    file = name.replace(" ", "_")  # outside quotes a path ends at a space
     folder = rng.choice(("Documents", "Downloads", "Desktop", "work", "shared/team", "invoices/2026", "scans", "notes"))
     user = rng.choice(("ana", "marek", "jo", "sunil", "kofi", "mei", "lars", "dana"))
     return rng.choice((f"/home/{user}/{folder}/{file}", f"~/{folder}/{file}", f"/Users/{user}/{folder}/{file}", f"/srv/{folder}/{file}"))
@@ -291,10 +291,10 @@ def typos(example: Example, rng: random.Random) -> Example:
 
 
 def in_case(example: Example, case: Callable[[str], str]) -> Example:
-    """The example in lower or upper case; values that the request does not hold (codes, enums, references) stay."""
+    """The example in lower or upper case, and so the words of its plan, also where they are put together anew; codes and enums stay."""
 
     def change(text: str) -> str:
-        return case(text) if len(text) > 1 and text in example.request and not REFERENCE.search(text) else text
+        return case(text) if len(text) > 1 and (text in example.request or " " in text) else text
 
     plan = tuple(ToolCall(c.name, map_strings(c.arguments, change), c.id) for c in example.plan)
     return replace(example, request=case(example.request), plan=plan)

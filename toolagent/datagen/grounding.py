@@ -3,17 +3,20 @@
     grounded("text ana  lunch moved", plan, tools) -> (the plan with "ana" where it said "Ana", [])
 
 Held to the request: every string of a tool's arguments except an enum or const, a "$k", and free text (format "text", which a writer may
-reword). Case and spacing may differ: the plan then takes the request's own letters. Left out: numbers ("half a dozen" is 6), truth values.
+reword). Case and spacing may differ: the plan then takes the request's own letters. copied() holds a plan to what the grammar of
+decoding/plan_grammar.py lets a model write, free text too. Left out: numbers ("half a dozen" is 6), truth values.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from toolagent import toolbox
-from toolagent.plan import Plan, references, strings
+from toolagent.decoding.plan_grammar import LITERALS, RUNS, literals
+from toolagent.plan import REFERENCE, Plan, references, strings
 from toolagent.types import ToolCall, ToolSpec
 
 FREE = ("text",)
@@ -63,6 +66,87 @@ def grounded(request: str, plan: Plan, tools: Sequence[ToolSpec], free: Sequence
         arguments = {name: settle(properties.get(name, {}), value, f"{call.name}.{name}") for name, value in call.arguments.items()}
         calls.append(ToolCall(call.name, arguments, call.id))
     return tuple(calls), missing
+
+
+def pieced(request: str, value: str, most: int) -> str | None:
+    """The value as at most `most` runs of whole words of the request, in its letters, the longest runs first come; "$k" stay as they are.
+
+    "All good, she said: $2" of "tell Ana all good, put what she said below" -> "all good, she said $2". None: some word is not there.
+    """
+    if (whole := held(request, value)) is not None:
+        return whole
+    said = [(m.start(), m.end(), m[0].casefold()) for m in re.finditer(r"\w+", request)]
+    pieces: list[str] = []
+    end = 0
+    for part in re.split(r"(\$\d+)", value):
+        if REFERENCE.fullmatch(part):
+            pieces.append(part)
+            continue
+        words = [word.casefold() for word in re.findall(r"\w+", part)]
+        while words:
+            found = max((run_of(said, words, at) for at in range(len(said))), default=(0, 0))
+            if not found[0]:
+                return None
+            first, last = -found[1], -found[1] + found[0] - 1
+            end = said[last][1]
+            pieces.append(" ".join(request[said[first][0] : end].split()))
+            del words[: found[0]]
+    mark = value.rstrip()[-1:]
+    if pieces and mark in ("?", "!") and end and request[end : end + 1] == mark:
+        pieces[-1] += mark
+    return " ".join(pieces) if 0 < len(pieces) <= most else None
+
+
+def run_of(said: Sequence[tuple[int, int, str]], words: Sequence[str], at: int) -> tuple[int, int]:
+    """(how many of the words stand in a row from word `at` of the request, -at: of two runs as long the earlier one is the greater)."""
+    n = 0
+    while n < len(words) and at + n < len(said) and said[at + n][2] == words[n]:
+        n += 1
+    return n, -at
+
+
+def nearest(request: str, value: str) -> str | None:
+    """The one run of the request that says about the same: "are you bringing the kids?" of "ask if she's bringing the kids" -> "bringing the
+    kids". None where less than 0.6 of the value's words stand in it, in their order, or less than 0.6 of its words are the value's."""
+    said = list(re.finditer(r"\w+", request))
+    words = [word.casefold() for word in re.findall(r"\w+", value)]
+    blocks = difflib.SequenceMatcher(None, [m[0].casefold() for m in said], words, autojunk=False).get_matching_blocks()[:-1]
+    if not blocks:
+        return None
+    first, last = blocks[0].a, blocks[-1].a + blocks[-1].size - 1
+    if sum(block.size for block in blocks) < 0.6 * max(len(words), last - first + 1):
+        return None
+    return " ".join(request[said[first].start() : said[last].end()].split())
+
+
+def copied(request: str, plan: Plan, tools: Sequence[ToolSpec]) -> Plan | None:
+    """The plan as a model may write it under the grammar, or None where it holds words that the request does not."""
+    specs = {spec.name: spec for spec in tools}
+    lost = False
+
+    def settle(schema: Any, value: Any) -> Any:
+        nonlocal lost
+        kind = toolbox.flat(schema)
+        form = str(kind.get("format", ""))
+        if isinstance(value, str):
+            if "enum" in kind or "const" in kind or toolbox.is_reference(value):
+                return value
+            run = pieced(request, value, RUNS.get(form, 1))
+            if run is None and form in FREE and not references(value):
+                run = nearest(request, value)
+            lost = lost or run is None or (form in LITERALS and run not in literals(request, form))
+            return value if run is None else run
+        if isinstance(value, dict):
+            return {key: settle(toolbox.below(schema, key), member) for key, member in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [settle(toolbox.below(schema, k), member) for k, member in enumerate(value)]
+        return value
+
+    calls = []
+    for call in plan:
+        properties = specs[call.name].properties if call.name in specs else {}
+        calls.append(ToolCall(call.name, {k: settle(properties.get(k, {}), v) for k, v in call.arguments.items()}, call.id))
+    return None if lost else tuple(calls)
 
 
 def dangling(plan: Plan) -> list[str]:

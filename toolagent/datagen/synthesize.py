@@ -9,6 +9,7 @@ Left out: tool results inside a conversation (the planner's replanning is traine
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -24,6 +25,7 @@ from toolagent.datagen.compose import Example
 from toolagent.datagen.execute import running
 from toolagent.datagen.fillers import Filler
 from toolagent.datagen.filters import fault, fingerprint
+from toolagent.datagen.grounding import copied
 from toolagent.datagen.seeds import Skeleton, desktop_skeletons, load_banks, load_packs, pack_skeletons, split
 from toolagent.dialects.compact import NOTHING
 from toolagent.errors import DataError
@@ -33,6 +35,8 @@ from toolagent.toolbox import default_pack_path, load_pack
 from toolagent.types import Conversation, Message, ToolCall, ToolSpec
 
 GROUP = 32
+COMPOSED = 0.42  # share of requests made of several
+NOTHING_TO_CALL = 0.05  # share of requests that no tool can do, beside those that come up by themselves
 HELD_OUT_PACKS = ("telescope", "hotel_front_desk")  # measured as "tools that training never saw"
 
 
@@ -61,7 +65,12 @@ class World:
     mixture: Mixture = Mixture()
 
 
-def load_world(specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = False, extra: Sequence[Skeleton] = ()) -> World:
+WHOLE = Mixture(1, 0, 0, 0, 0)
+
+
+def load_world(
+    specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = False, extra: Sequence[Skeleton] = (), mixture: Mixture = Mixture()
+) -> World:
     """The seeds of one side of the split. `extra`: skeletons of a user's own pack."""
     packs = {n: t for n, t in load_packs().items() if (n in HELD_OUT_PACKS) == held_out}
     desktop = split([*desktop_skeletons(), *extra])[held_out]
@@ -70,32 +79,42 @@ def load_world(specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = F
         if s.pack in packs and (held_out or not s.held_out):
             by_pack.setdefault(s.pack, []).append(s)
     aliases = json.loads((pathlib.Path(__file__).parent / "aliases.json").read_text("utf-8"))
-    return World(tuple(specs), rules, tuple(desktop), {k: tuple(v) for k, v in by_pack.items()}, packs, Filler(load_banks()), aliases)
+    by_pack_fixed = {k: tuple(v) for k, v in by_pack.items()}
+    return World(tuple(specs), rules, tuple(desktop), by_pack_fixed, packs, Filler(load_banks()), aliases, mixture)
 
 
 def spoken(skeletons: Sequence[Skeleton], filler: Filler, rng: random.Random) -> Example:
-    """One fresh request: a filled skeleton, or two to four of them in one breath, in some manner of speech."""
+    """One fresh request: a filled skeleton, or two to five of them in one breath, in some manner of speech."""
     roll = rng.random()
-    if roll < 0.36:
+    if roll < COMPOSED:
         parts = []
-        budget = 9
-        for _ in range(rng.choice((2, 2, 2, 3, 3, 4))):
-            for _ in range(20):
-                s = rng.choice(skeletons)
-                if 1 <= len(s.plan) <= min(4, budget) and len(s.request) < 160 and "\n" not in s.request:
-                    parts.append(grown(compose.fill(s, filler, rng), filler, rng))
-                    budget -= len(s.plan)
-                    break
+        budget = 10
+        for _ in range(rng.choice((2, 2, 2, 3, 3, 4, 5))):
+            s = pick(skeletons, rng, functools.partial(joinable, min(4, budget)))
+            if s:
+                parts.append(grown(compose.fill(s, filler, rng), filler, rng))
+                budget -= len(s.plan)
         if not parts:  # a few long seeds of a user's own
             parts.append(compose.fill(rng.choice(skeletons), filler, rng))
         if rng.random() < 0.3 and len(parts) > 1:
             parts = same_person(parts, rng)
         example = compose.join(parts, rng)
     else:
-        example = grown(compose.fill(rng.choice(skeletons), filler, rng), filler, rng)
+        s = pick(skeletons, rng, lambda s: not s.plan) if roll < COMPOSED + NOTHING_TO_CALL else None
+        example = grown(compose.fill(s or rng.choice(skeletons), filler, rng), filler, rng)
         if rng.random() < 0.04:
             example = compose.corrected(example, rng)
     return compose.noisy(example, rng)
+
+
+def joinable(most: int, skeleton: Skeleton) -> bool:
+    """Short enough to be said in one breath with others."""
+    return 1 <= len(skeleton.plan) <= most and len(skeleton.request) < 160 and "\n" not in skeleton.request
+
+
+def pick(skeletons: Sequence[Skeleton], rng: random.Random, fits: Callable[[Skeleton], bool]) -> Skeleton | None:
+    """One that fits, or None after 30 tries."""
+    return next((s for s in (rng.choice(skeletons) for _ in range(30)) if fits(s)), None)
 
 
 def grown(example: Example, filler: Filler, rng: random.Random) -> Example:
@@ -123,20 +142,12 @@ def same_person(parts: Sequence[Example], rng: random.Random) -> list[Example]:
     return list(parts)
 
 
-def faithful(example: Example) -> bool:
-    """False when a replacement broke the tie between request and plan: a name or file of the plan that the request does not hold."""
-    for call in example.plan:
-        for name in ("name", "file_name", "pdf_path", "list_name", "folder", "calendar"):
-            value = call.arguments.get(name)
-            if isinstance(value, str) and not REFERENCE.search(value) and call.name != "create_reminder" and value not in example.request:
-                return False
-    return True
-
-
 def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
-    """Arguments in the order of their schema, then steps in the order of use; None when it may not be trained on."""
+    """Arguments in the order of their schema, in the request's letters, steps in the order of use; None when it may not be trained on:
+    the plan says words that the request does not hold, be it that its writer reworded them or that a replacement broke the tie."""
     example = compose.in_order(example, specs)
-    return example if faithful(example) else None
+    plan = copied(example.request, example.plan, specs)
+    return None if plan is None else replace(example, plan=plan)
 
 
 def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[ToolSpec, ...]]]:

@@ -7,6 +7,7 @@ Left out: several processes, mixed precision, the random state of a GPU (of use 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import random
 import time
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from toolagent.errors import ToolagentError, UsageError
+from toolagent.train import processes
 from toolagent.train.checkpoint import Progress, put, restored, trained
 from toolagent.train.muon import Muon
 
@@ -51,7 +53,9 @@ class FitArgs:
     """stop after so many validations without a better one (0: never)"""
     seed: int = 1
     threads: int = 0
-    """CPU threads (0: torch's own choice)"""
+    """CPU threads of a process (0: the cores, shared by the processes)"""
+    processes: int = 1
+    """processes that share the work of each step, on CPU; one a core is fastest for a small model"""
 
 
 Settings = TypeVar("Settings", bound=FitArgs)
@@ -106,6 +110,7 @@ def fit(
         raise UsageError("give --epochs or --minutes: nothing else ends the run")
     if args.threads:
         torch.set_num_threads(args.threads)
+    first = processes.number() == 0
     out.mkdir(parents=True, exist_ok=True)
     opts = optimizers(model, args)
     peaks = [g["lr"] for o in opts for g in o.param_groups]
@@ -117,17 +122,19 @@ def fit(
     else:
         state = Progress()
         torch.manual_seed(args.seed)
-        checkpoint.unlink(missing_ok=True)
-        best.unlink(missing_ok=True)
+        if first:
+            checkpoint.unlink(missing_ok=True)
+            best.unlink(missing_ok=True)
+    processes.same_weights(model)
     generator = torch.get_rng_state()
-    log = open(out / "log.jsonl", "a" if resume else "w", encoding="utf-8")  # noqa: SIM115 (closed in the finally below)
+    log = open(out / "log.jsonl" if first else os.devnull, "a" if resume else "w", encoding="utf-8")  # noqa: SIM115 (closed in the finally below)
     started = time.monotonic() - state.seconds
     model.train()
     plan = batches(random.Random(f"{args.seed}:{state.epoch}"))
     total_rows = sum(len(b) for b in plan) * args.epochs
 
-    def share() -> float:
-        by_rows = state.rows / total_rows if total_rows > 0 else 0.0
+    def share(rows: int) -> float:
+        by_rows = rows / total_rows if total_rows > 0 else 0.0
         by_time = (time.monotonic() - started) / (args.minutes * 60) if args.minutes > 0 else 0.0
         return max(by_rows, by_time)
 
@@ -136,13 +143,15 @@ def fit(
         log.flush()
 
     def save() -> None:
+        if not first:
+            return
         state.seconds = time.monotonic() - started
         optimisers = [o.state_dict() for o in opts]
         put({"model": trained(model), "optimizers": optimisers, "progress": vars(state), "random": generator}, checkpoint)
 
     def check() -> bool:
         """Validate, once a step; True when it is time to stop."""
-        if validate is None or state.checked == state.step:
+        if validate is None or state.checked == state.step or not first:
             return False
         model.eval()
         with torch.no_grad():
@@ -161,25 +170,29 @@ def fit(
     whole = True  # no optimiser is in the middle of its step
     torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     try:
-        while share() < 1.0:
+        done = share(state.rows)
+        while done < 1.0:
             taken: list[Any] = []
             epoch, at = state.epoch, state.batch
-            while sum(len(b) for b in taken) < args.rows_per_step:
+            while sum(len(b) for b in taken) < args.rows_per_step or len(taken) % processes.count():  # as many for each process
                 if at >= len(plan):
                     epoch, at = epoch + 1, 0
                     plan = batches(random.Random(f"{args.seed}:{epoch}"))
                 taken.append(plan[at])
                 at += 1
-            scale = rate(state.step, share(), args)
+            scale = rate(state.step, done, args)
             for group, peak in zip((g for o in opts for g in o.param_groups), peaks, strict=True):
                 group["lr"] = peak * scale
             sums, counts = 0.0, 0
-            for batch in taken:
+            for batch in taken[processes.number() :: processes.count()]:
                 value, count = loss(model, batch)
                 if not torch.isfinite(value):
                     raise ToolagentError(f"the loss is {value.item()} at step {state.step}; rows of the batch: {names(batch)}. Lower --lr")
                 value.backward()
                 sums, counts = sums + value.item(), counts + int(count)
+            seen = state.rows + sum(len(b) for b in taken)
+            sums, tokens, done = processes.summed(model, (sums, counts, share(seen) if first else 0.0))
+            counts = round(tokens)
             for p in model.parameters():
                 if p.grad is not None:
                     p.grad /= max(counts, 1)
@@ -190,19 +203,19 @@ def fit(
             for o in opts:
                 o.step()
                 o.zero_grad(set_to_none=True)
-            state.step, state.rows, state.epoch, state.batch = state.step + 1, state.rows + sum(len(b) for b in taken), epoch, at
+            state.step, state.rows, state.epoch, state.batch = state.step + 1, seen, epoch, at
             generator = torch.get_rng_state()
             whole = True
             running = 0.95 * running + 0.05 * sums / max(counts, 1) if running else sums / max(counts, 1)
             tokens_seen += counts
             if state.step % 20 == 0:
-                seconds, done = time.monotonic() - started, share()
+                seconds = time.monotonic() - started
                 speed = tokens_seen / (time.monotonic() - since)
                 left = max(seconds / max(done, 1e-6) * (1 - done), 0.0)
                 note(loss=running, rows=state.rows, seconds=round(seconds, 1))
                 pace = f"{speed:.0f} learned tokens/s  {seconds / 60:.1f} min, {left / 60:.1f} left"
                 say(f"step {state.step}  loss {running:.4f}  rows {state.rows}  {pace}")
-            stop = state.step % args.valid_every == 0 and check()
+            stop = state.step % args.valid_every == 0 and bool(processes.from_first(check()))
             if stop or state.checked == state.step or state.step % args.checkpoint_every == 0:
                 save()
             if stop:

@@ -24,6 +24,7 @@ import torch
 
 from toolagent import model as models
 from toolagent.errors import UsageError
+from toolagent.train import processes
 from toolagent.train import rows as data
 from toolagent.train.encode import Row, encoder_for
 from toolagent.train.loop import FitArgs, fit, settled
@@ -90,7 +91,9 @@ def forward(model: Any, rows: Sequence[Row], share: bool = True, request: bool =
 def head(base: Any, hidden: torch.Tensor) -> torch.Tensor:
     """Hidden states (N, H) -> logits (N, V), with what some families do behind the head (Cohere, Granite: scaled; Gemma 2: capped)."""
     logits: torch.Tensor = base.lm_head(hidden)
-    logits = logits * getattr(base.config, "logit_scale", 1.0) / getattr(base.config, "logits_scaling", 1.0)
+    scale = getattr(base.config, "logit_scale", 1.0) / getattr(base.config, "logits_scaling", 1.0)
+    if scale != 1.0:  # a pass over (N, V), forward and backward, is a tenth of a step of a small model
+        logits = logits * scale
     cap = getattr(base.config, "final_logit_softcapping", None)
     return torch.tanh(logits / cap) * cap if cap else logits
 
@@ -126,6 +129,16 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
 
 def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Run it; returns the summary that is also written to out/run.json."""
+    with processes.started(args.processes, work, args, quiet):
+        return work(args, say)
+
+
+def quiet(text: str) -> None:
+    """What the processes beside the first one say."""
+
+
+def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
+    """What each process does; the first one alone validates and writes."""
     if args.from_scratch == bool(args.model):
         raise UsageError("give either --from-scratch or --model DIR")
     if not args.data:
@@ -135,7 +148,10 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
     files = [pathlib.Path(p) for p in args.data]
     resuming = args.resume and (out / "checkpoint.pt").exists()
     if args.from_scratch:
-        tokenizer = models.load_tokenizer(out / "tokenizer") if resuming else new_tokenizer(files, args.shape.vocabulary)
+        if not resuming and processes.number() == 0:
+            new_tokenizer(files, args.shape.vocabulary).save_pretrained(out / "tokenizer")
+        processes.wait()
+        tokenizer = models.load_tokenizer(out / "tokenizer")
         dialect, model = "compact", models.make(args.shape, tokenizer, args.seed)
     else:
         model, tokenizer = models.load(args.model)
@@ -162,7 +178,6 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         say("validation data: " + held_report.text())
         validate = make_validate(data.batches(held, args.batch_tokens, args.batch_rows, random.Random(0)), share)
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out / "tokenizer")
     if torch.cuda.is_available():
         model = model.cuda()
     parameters = sum(p.numel() for p in model.parameters())
@@ -173,11 +188,13 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
         return data.batches(train, args.batch_tokens, args.batch_rows, rng)
 
     state = fit(model, batches, loss, args, out, validate=validate, say=say, resume=args.resume)
-    models.save(model, tokenizer, out / "model", dialect)
+    if processes.number() == 0:
+        models.save(model, tokenizer, out / "model", dialect)
     best = state.best if math.isfinite(state.best) else None
     found = {"parameters": parameters, "steps": state.step, "rows": state.rows, "minutes": state.seconds / 60, "best": best}
     summary = {"args": asdict(args), **found}
-    (out / "run.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+    if processes.number() == 0:
+        (out / "run.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
 
 
