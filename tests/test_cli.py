@@ -674,7 +674,7 @@ def test_an_interrupt_in_training_leaves_a_whole_checkpoint(tmp_path, processes)
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=180)
     assert child.returncode == 130 and "Traceback" not in err and "toolagent: interrupted" in err
-    assert torch.load(out / "checkpoint.pt", weights_only=True) and not list(out.glob("*.tmp"))
+    assert torch.load(out / "short" / "checkpoint.pt", weights_only=True) and not list(out.glob("**/*.tmp"))
     child = process(*words, "--resume", "--minutes", 0.001)
     _, err = child.communicate(timeout=300)
     assert child.returncode == 0 and "resumed at step" in err and (out / "model" / "config.json").exists()

@@ -175,7 +175,7 @@ def test_what_is_left_open_depends_on_where_the_model_comes_from():
         args = settled(args, scratch, lora)
         return args.optimizer, args.lr
 
-    assert of(FitArgs(), True, False) == ("muon", 0.02)
+    assert of(FitArgs(), True, False) == ("muon", 0.01)
     assert of(FitArgs(), False, True) == ("adamw", 2e-4)
     assert of(FitArgs(), False, False) == ("adamw", 2e-5)
     assert of(FitArgs(optimizer="muon", lr=0.5), False, True) == ("muon", 0.5)

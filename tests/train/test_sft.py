@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from small import family, model_of, rows_of
@@ -160,7 +161,7 @@ def args(rows, out, **more):
 def test_from_scratch(rows, tmp_path):
     said: list[str] = []
     summary = sft.main(args(rows, tmp_path / "run", from_scratch=True, shape=SMALL, epochs=2.0), said.append)
-    assert summary["steps"] >= 3 and summary["args"]["optimizer"] == "muon" and summary["args"]["lr"] == 0.02
+    assert summary["steps"] >= 3 and summary["args"]["optimizer"] == "muon" and summary["args"]["lr"] == 0.01
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == json.loads(json.dumps(summary))
     model, tokenizer = models.load(tmp_path / "run" / "model")
     assert (
@@ -244,9 +245,30 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(rows, short, tmp_
     assert all(torch.equal(whole[n], cut[n]) for n in whole)
 
 
+def test_from_scratch_the_tools_come_last(rows, tmp_path):
+    seen: list[tuple[str, int, int, float, int]] = []
+    real = sft.fit
+
+    def fit(model, batches, loss, args, out, **more):
+        made = [row for batch in batches(random.Random(0)) for row in batch]
+        longest, heads = max(len(row.ids) for row in made), len({row.group for row in made})
+        seen.append((out.name, len(made), longest, args.epochs, heads))
+        assert (more["validate"] is None) == (out.name != "run")
+        return real(model, batches, loss, args, out, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sft, "fit", fit)
+        summary = sft.main(args(rows, tmp_path / "run", from_scratch=True, shape=SMALL, epochs=2.0, bare=0.4), lambda s: None)
+    (a, short, short_longest, first, _), (b, bare, bare_longest, second, bare_heads), (c, whole, whole_longest, third, _) = seen
+    assert (a, b, c) == ("short", "bare", "run") and bare_heads == 1
+    assert first + second + third == pytest.approx(2.0) and third == pytest.approx(1.2)
+    assert short < bare <= whole == 24 and short_longest < bare_longest < whole_longest
+    assert summary["rows"] > 24 and (tmp_path / "run" / "short" / "log.jsonl").exists()
+
+
 def test_two_processes_do_what_one_does(rows, tmp_path, monkeypatch):
     # a step is an epoch, of an even number of batches: so one process takes the same ones
-    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 24, "batch_rows": 6, "epochs": 4.0, "valid_every": 1}
+    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 24, "batch_rows": 6, "epochs": 4.0, "valid_every": 1, "bare": 0.0}
     made: list[int] = []
     real = sft.data.batches
     monkeypatch.setattr(sft.data, "batches", lambda *a: [made.append(len(found := real(*a))), found][1])
@@ -261,6 +283,7 @@ def test_two_processes_do_what_one_does(rows, tmp_path, monkeypatch):
 
 def test_processes_stop_together(rows, tmp_path):
     how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 8, "epochs": 50.0, "valid_every": 1, "patience": 1, "lr": 3.0, "lr_adam": 1.0}
+    how["bare"] = 0.0
     said: list[str] = []
     sft.main(args(rows, tmp_path / "run", processes=2, **how), said.append)
     assert "the validation loss has stopped falling" in said and (tmp_path / "run" / "model" / "config.json").exists()

@@ -6,7 +6,6 @@ toolagent data report data/desktop/train.jsonl
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pathlib
@@ -31,34 +30,29 @@ TEACHER = "toolagent.datagen.teacher"
 @click.option("--seed", default=1, show_default=True, help="same seed, same rows")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="processes")
 @click.option("--seeds", multiple=True, metavar="FILE", help="requests with their plans, for --pack. DIR/seeds.jsonl is read anyway")
-@click.option("--whole", is_flag=True, help="every row shows the built-in tools and no others, for `train sft --without-tools`")
 @pack_option
 @common
 def synthesize(
-    out: str, rows: int, valid: int, seed: int, workers: int, seeds: tuple[str, ...], whole: bool, packs: tuple[str, ...], as_json: bool
+    out: str, rows: int, valid: int, seed: int, workers: int, seeds: tuple[str, ...], packs: tuple[str, ...], as_json: bool
 ) -> int:
     """Training conversations from hand-written requests; for a pack of your own, from its signatures too.
 
     Example: toolagent data synthesize --out data/mine --n 20000 --pack ./mytools
     """
     from toolagent.datagen.pack import synthesize_pack
-    from toolagent.datagen.synthesize import WHOLE, Mixture, load_world
     from toolagent.datagen.synthesize import synthesize as write
 
     tools, rules = load_packs(packs)
     specs = [tool.spec for tool in tools]
     own = [pathlib.Path(pack) for pack in packs if pack != BUILT_IN]
     say(f"writing {rows} + {valid} rows to {out}")
-    if whole and own:
-        raise UsageError("--whole belongs to the built-in tools; rows for --pack DIR show its tools anyway")
     if own:
         files = [*map(pathlib.Path, seeds), *(file for pack in own if (file := pack / "seeds.jsonl").exists())]
         report = synthesize_pack(specs, rules, pathlib.Path(out), files, rows, valid, seed, workers)
     elif seeds:
         raise UsageError("--seeds belongs to a pack of your own; give --pack DIR")
     else:
-        world = functools.partial(load_world, mixture=WHOLE if whole else Mixture())
-        report = write(specs, rules, pathlib.Path(out), rows, valid, seed, workers, world)
+        report = write(specs, rules, pathlib.Path(out), rows, valid, seed, workers)
     answer(as_json, report, "\n".join(told(report)))
     return 0
 

@@ -65,12 +65,7 @@ class World:
     mixture: Mixture = Mixture()
 
 
-WHOLE = Mixture(1, 0, 0, 0, 0)
-
-
-def load_world(
-    specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = False, extra: Sequence[Skeleton] = (), mixture: Mixture = Mixture()
-) -> World:
+def load_world(specs: Sequence[ToolSpec], rules: str = "", *, held_out: bool = False, extra: Sequence[Skeleton] = ()) -> World:
     """The seeds of one side of the split. `extra`: skeletons of a user's own pack."""
     packs = {n: t for n, t in load_packs().items() if (n in HELD_OUT_PACKS) == held_out}
     desktop = split([*desktop_skeletons(), *extra])[held_out]
@@ -79,8 +74,7 @@ def load_world(
         if s.pack in packs and (held_out or not s.held_out):
             by_pack.setdefault(s.pack, []).append(s)
     aliases = json.loads((pathlib.Path(__file__).parent / "aliases.json").read_text("utf-8"))
-    by_pack_fixed = {k: tuple(v) for k, v in by_pack.items()}
-    return World(tuple(specs), rules, tuple(desktop), by_pack_fixed, packs, Filler(load_banks()), aliases, mixture)
+    return World(tuple(specs), rules, tuple(desktop), {k: tuple(v) for k, v in by_pack.items()}, packs, Filler(load_banks()), aliases)
 
 
 def spoken(skeletons: Sequence[Skeleton], filler: Filler, rng: random.Random) -> Example:

@@ -25,13 +25,18 @@ class Row:
     learned: bytes
     name: str = ""
     group: str = ""  # rows of one group begin with the same tokens (their tools)
+    head: int = 0  # how many of them a request and its answer can do without
+
+    @property
+    def bare(self) -> Row:
+        """The request and its answer alone."""
+        return Row(self.ids[self.head :], self.learned[self.head :], self.name)
 
 
 Encoder = Callable[[Conversation, str], Row]
 
 
-def compact_encoder(tokenizer: Any, tools: bool = True) -> Encoder:
-    """Without `tools` a row is the request and its answer alone, as the first part of a training from scratch learns them (see train/sft.py)."""
+def compact_encoder(tokenizer: Any) -> Encoder:
     prefixes: dict[str, tuple[int, ...]] = {}
 
     def ids_of(text: str) -> tuple[int, ...]:
@@ -40,13 +45,13 @@ def compact_encoder(tokenizer: Any, tools: bool = True) -> Encoder:
     def encode(conversation: Conversation, name: str) -> Row:
         head = compact.head(conversation)
         if head not in prefixes:
-            prefixes[head] = ids_of(head) if tools else ()
+            prefixes[head] = ids_of(head)
         ids, learned = list(prefixes[head]), bytearray(len(prefixes[head]))
         for piece, kind in turns(compact.body(conversation)):
             found = ids_of(piece)
             ids += found
             learned += bytes([kind]) * len(found)
-        return Row(tuple(ids), bytes(learned), name, str(hash(head)) if tools else "")
+        return Row(tuple(ids), bytes(learned), name, str(hash(head)), len(prefixes[head]))
 
     return encode
 
@@ -116,5 +121,5 @@ def template_encoder(tokenizer: Any) -> Encoder:
     return encode
 
 
-def encoder_for(tokenizer: Any, dialect: str, tools: bool = True) -> Encoder:
-    return compact_encoder(tokenizer, tools) if dialect == "compact" else template_encoder(tokenizer)
+def encoder_for(tokenizer: Any, dialect: str) -> Encoder:
+    return compact_encoder(tokenizer) if dialect == "compact" else template_encoder(tokenizer)

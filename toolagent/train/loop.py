@@ -32,8 +32,8 @@ class FitArgs:
     optimizer: str = ""
     """muon (about half the steps of AdamW) or adamw. Left empty: muon from scratch, adamw for a given model"""
     lr: float = 0.0
-    """peak learning rate of the hidden matrices (muon) or of all weights (adamw). 0: muon 0.02; adamw 2e-4 for a LoRA, else 2e-5"""
-    lr_adam: float = 3e-3
+    """peak learning rate of the hidden matrices (muon) or of all weights (adamw). 0: muon 0.01; adamw 2e-4 for a LoRA, else 2e-5"""
+    lr_adam: float = 2e-3
     """peak learning rate of embeddings and norms beside muon"""
     weight_decay: float = 0.02
     warmup: int = 60
@@ -64,7 +64,7 @@ Settings = TypeVar("Settings", bound=FitArgs)
 def settled(args: Settings, from_scratch: bool, lora: bool) -> Settings:
     """The settings with optimizer and rate filled in where they were left open."""
     optimizer = args.optimizer or ("muon" if from_scratch else "adamw")
-    return replace(args, optimizer=optimizer, lr=args.lr or (0.02 if optimizer == "muon" else 2e-4 if lora else 2e-5))
+    return replace(args, optimizer=optimizer, lr=args.lr or (0.01 if optimizer == "muon" else 2e-4 if lora else 2e-5))
 
 
 def optimizers(model: Any, args: FitArgs) -> list[torch.optim.Optimizer]:

@@ -4,6 +4,7 @@
 
 JSONL conversations -> groups that show the same tools -> token loss on the assistant's words and its end of turn. The tools of a group are
 computed once per batch and attended to by all its rows: on full-attention models without dropout; others run padded, and the run says so.
+From scratch the tools come last: copying is learned several times sooner behind a short prompt (docs/DIARY.md), so a run has three parts.
 Left out: preference data (train/dpo.py), distillation.
 """
 
@@ -17,7 +18,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -47,8 +48,8 @@ class Args(FitArgs):
     context: int = 2048
     request_weight: float = 0.1
     """weight of the request's own words in the loss (0: answers only)"""
-    without_tools: bool = False
-    """train on requests and answers alone: a first part from scratch, since copying is learned several times sooner behind a short prompt"""
+    bare: float = 0.5
+    """share of a run from scratch that shows requests and answers alone, the short ones first (0: the tools from the start)"""
     batch_tokens: int = 4096
     batch_rows: int = 48
     limit: int = 0
@@ -146,7 +147,7 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
     args = settled(args, args.from_scratch, args.lora > 0)
     out = pathlib.Path(args.out)
     files = [pathlib.Path(p) for p in args.data]
-    resuming = args.resume and (out / "checkpoint.pt").exists()
+    resuming = args.resume and any(out.glob("**/checkpoint.pt"))
     if args.from_scratch:
         if not resuming and processes.number() == 0:
             new_tokenizer(files, args.shape.vocabulary).save_pretrained(out / "tokenizer")
@@ -163,9 +164,7 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         if args.lora:
             torch.manual_seed(args.seed)
             model = models.with_lora(model, args.lora, 2 * args.lora)
-    if args.without_tools and dialect != "compact":
-        raise UsageError("--without-tools is for models of the compact dialect")
-    encode = encoder_for(tokenizer, dialect, not args.without_tools)
+    encode = encoder_for(tokenizer, dialect)
     train, report = data.read(files, encode, args.context, args.limit)
     say("training data: " + report.text())
     say(data.shown(train[0], tokenizer, colour=sys.stderr.isatty()))
@@ -182,20 +181,61 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         model = model.cuda()
     parameters = sum(p.numel() for p in model.parameters())
     say(f"{parameters / 1e6:.1f}M parameters, {len(train)} rows, {torch.get_num_threads()} threads")
-    loss = make_loss(share, args.request_weight)
+    parts = schedule(args, train)
+    if not args.resume and processes.number() == 0:
+        for part in parts:
+            (out / part.name / "checkpoint.pt").unlink(missing_ok=True)
+    states = []
+    for part in parts:
+        if part.name:
+            say(f"{part.name} part: {len(part.rows)} rows")
 
-    def batches(rng: random.Random) -> list[list[Row]]:
-        return data.batches(train, args.batch_tokens, args.batch_rows, rng)
+        def batches(rng: random.Random, rows: Sequence[Row] = part.rows) -> list[list[Row]]:
+            return data.batches(rows, args.batch_tokens, args.batch_rows, rng)
 
-    state = fit(model, batches, loss, args, out, validate=validate, say=say, resume=args.resume)
+        last = part is parts[-1]
+        loss = make_loss(share, part.args.request_weight)
+        check = validate if last else None
+        states.append(fit(model, batches, loss, part.args, out / part.name, validate=check, say=say, resume=args.resume))
     if processes.number() == 0:
         models.save(model, tokenizer, out / "model", dialect)
-    best = state.best if math.isfinite(state.best) else None
-    found = {"parameters": parameters, "steps": state.step, "rows": state.rows, "minutes": state.seconds / 60, "best": best}
+    best = states[-1].best if math.isfinite(states[-1].best) else None
+    found: dict[str, Any] = {"parameters": parameters, "steps": sum(s.step for s in states), "rows": sum(s.rows for s in states)}
+    found |= {"minutes": sum(s.seconds for s in states) / 60, "best": best}
     summary = {"args": asdict(args), **found}
     if processes.number() == 0:
         (out / "run.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stretch of a run. `name` is its folder within the run's; the last part has none."""
+
+    name: str
+    rows: Sequence[Row]
+    args: Args
+
+
+def schedule(args: Args, rows: Sequence[Row]) -> list[Part]:
+    """From scratch: short requests without tools, then all requests without tools, of those that show what most show; then all with their
+    tools. Copying is what a model learns last, and soonest where there is little to copy from; the request's own words teach it, too."""
+    if not args.from_scratch or args.bare <= 0:
+        return [Part("", rows, args)]
+    if args.bare >= 1:
+        raise UsageError("--bare is a share below 1: a model must see tools")
+
+    def stretch(share: float, **more: Any) -> Args:
+        return replace(args, minutes=args.minutes * share, epochs=args.epochs * share, **more)
+
+    most = Counter(row.group for row in rows).most_common(1)[0][0]
+    bare = sorted((row.bare for row in rows if row.group == most), key=lambda row: len(row.ids))
+    short = bare[: -(-len(bare) // 2)]
+    return [
+        Part("short", short, stretch(args.bare * 0.3, cooldown=0.1, request_weight=0.5)),
+        Part("bare", bare, stretch(args.bare * 0.7, cooldown=0.25, request_weight=0.2)),
+        Part("", rows, stretch(1 - args.bare, cooldown=0.75, lr=args.lr * 0.8, lr_adam=args.lr_adam * 0.75)),
+    ]
 
 
 def new_tokenizer(files: Sequence[pathlib.Path], vocabulary: int, rows: int = 30_000) -> Any:
