@@ -124,7 +124,6 @@ def test_minutes_of_a_phrase():
 
 def test_a_path_of_a_file():
     assert compose.path_of("my plan.pdf", First(0.5)) == "/home/ana/Documents/my_plan.pdf"
-    assert compose.path_of("my plan.pdf", First(0.7)) == "/home/ana/Documents/my plan.pdf"
 
 
 # --- recipients ---------------------------------------------------------------------------------------------------------------------

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toolagent.datagen.grounding import copied, nearest, pieced
-from toolagent.plan import from_rows
-from toolagent.types import ToolSpec
+from toolagent.types import ToolCall, ToolSpec
 
 
 @pytest.mark.parametrize(
@@ -51,8 +50,8 @@ def test_a_plan_is_copied_or_not_trained_on():
     spec = ToolSpec("send", "", {"type": "object", "properties": {"to": {"type": "array", "items": mail}, "words": text, "by": by}})
 
     def asked(request, **args):
-        made = copied(request, from_rows([{"id": 1, "tool": "send", "args": args}]), [spec])
-        return made and dict(made[0].arguments)
+        made = copied(request, (ToolCall("look", {}), ToolCall("send", args)), [spec])
+        return made and dict(made[1].arguments)
 
     request = "write to jo@mail.org: all good."
     assert asked(request, to=["jo@mail.org"], words="All good", by="w") == {"to": ["jo@mail.org"], "words": "all good", "by": "w"}
