@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from toolagent import toolbox
@@ -41,18 +41,27 @@ def is_word(character: str) -> bool:
 
 def grounded(request: str, plan: Plan, tools: Sequence[ToolSpec], free: Sequence[str] = FREE) -> tuple[Plan, list[str]]:
     """(the plan in the request's own letters, the "tool.argument"s whose words the request does not hold)."""
+
+    def run(form: str, value: str) -> str | None:
+        return value if form in free or references(value) else held(request, value)
+
+    return said_by(run, plan, tools)
+
+
+def said_by(run: Callable[[str, str], str | None], plan: Plan, tools: Sequence[ToolSpec]) -> tuple[Plan, list[str]]:
+    """(the plan with run(format, value) for every string but an enum or const, the "tool.argument"s where that is None and the value stays)."""
     specs = {spec.name: spec for spec in tools}
     missing: list[str] = []
 
     def settle(schema: Any, value: Any, where: str) -> Any:
-        kind = toolbox.flat(schema)
         if isinstance(value, str):
-            if "enum" in kind or "const" in kind or kind.get("format") in free or references(value):
+            kind = toolbox.flat(schema)
+            if "enum" in kind or "const" in kind:
                 return value
-            run = held(request, value)
-            if run is None:
+            found = run(str(kind.get("format", "")), value)
+            if found is None:
                 missing.append(where)
-            return value if run is None else run
+            return value if found is None else found
         if isinstance(value, dict):
             return {key: settle(toolbox.below(schema, key), member, f"{where}.{key}") for key, member in value.items()}
         if isinstance(value, (list, tuple)):
@@ -121,32 +130,17 @@ def nearest(request: str, value: str) -> str | None:
 
 def copied(request: str, plan: Plan, tools: Sequence[ToolSpec]) -> Plan | None:
     """The plan as a model may write it under the grammar, or None where it holds words that the request does not."""
-    specs = {spec.name: spec for spec in tools}
-    lost = False
 
-    def settle(schema: Any, value: Any) -> Any:
-        nonlocal lost
-        kind = toolbox.flat(schema)
-        form = str(kind.get("format", ""))
-        if isinstance(value, str):
-            if "enum" in kind or "const" in kind or toolbox.is_reference(value):
-                return value
-            run = pieced(request, value, RUNS.get(form, 1))
-            if run is None and form in FREE and not references(value):
-                run = nearest(request, value)
-            lost = lost or run is None or (form in LITERALS and run not in literals(request, form))
-            return value if run is None else run
-        if isinstance(value, dict):
-            return {key: settle(toolbox.below(schema, key), member) for key, member in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [settle(toolbox.below(schema, k), member) for k, member in enumerate(value)]
-        return value
+    def run(form: str, value: str) -> str | None:
+        if toolbox.is_reference(value):
+            return value
+        found = pieced(request, value, RUNS.get(form, 1))
+        if found is None and form in FREE and not references(value):
+            found = nearest(request, value)
+        return None if form in LITERALS and found not in literals(request, form) else found
 
-    calls = []
-    for call in plan:
-        properties = specs[call.name].properties if call.name in specs else {}
-        calls.append(ToolCall(call.name, {k: settle(properties.get(k, {}), v) for k, v in call.arguments.items()}, call.id))
-    return None if lost else tuple(calls)
+    copy, missing = said_by(run, plan, tools)
+    return None if missing else copy
 
 
 def dangling(plan: Plan) -> list[str]:

@@ -26,7 +26,7 @@ import numpy as np
 from toolagent.errors import InvalidOutput
 from toolagent.evaluate.bfcl_data import CATEGORIES, IRRELEVANCE, LIVE, PYTHON, RELEVANCE, SIMPLE, Entry, Function
 from toolagent.evaluate.bfcl_decode import decode, decode_source
-from toolagent.evaluate.calls import Fault, check
+from toolagent.evaluate.calls import Fault, check, shown_name
 from toolagent.evaluate.statistics import LEVEL, RESAMPLES, Interval, bootstrap, table
 from toolagent.types import Message, ToolCall
 
@@ -88,7 +88,7 @@ def tries_to_call(text: str, functions: Iterable[Function]) -> bool:
     """Whether a text that cannot be decoded was meant as a call."""
     if text.strip("`\n ").startswith(OPENING) or MARKS.search(text):
         return True
-    names = {form for function in functions for form in (function.name, function.name.replace(".", "_"))}
+    names = {form for function in functions for form in (shown_name(function, False), shown_name(function, True))}
     return any(re.search(rf"(?<![\w.]){re.escape(name)}\s*\(", text) for name in names)
 
 

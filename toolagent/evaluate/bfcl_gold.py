@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from toolagent.evaluate.bfcl_data import JAVA, PYTHON, Entry, Function, GoldCall, Schema
-from toolagent.evaluate.calls import Fault, argument_fault, check, function_of
+from toolagent.evaluate.calls import Fault, argument_fault, check, function_of, shown_name
 from toolagent.types import ToolCall
 
 
@@ -27,8 +27,7 @@ def gold_calls(entry: Entry, dots: bool = False) -> tuple[ToolCall, ...]:
     calls = []
     for gold in entry.gold:
         function = function_of(entry, gold)
-        name = function.name.replace(".", "_") if dots else function.name
-        calls.append(ToolCall(name, dict(arguments(function, gold, entry.language))))
+        calls.append(ToolCall(shown_name(function, dots), dict(arguments(function, gold, entry.language))))
     return tuple(calls)
 
 

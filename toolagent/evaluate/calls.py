@@ -81,6 +81,11 @@ def function_of(entry: Entry, gold: GoldCall) -> Function:
     return next(function for function in entry.functions if function.name == gold.name)
 
 
+def shown_name(function: Function, dots: bool) -> str:
+    """The name that the model was shown."""
+    return function.name.replace(".", "_") if dots else function.name
+
+
 def counted(calls: Sequence[ToolCall], entry: Entry, kind: str) -> Fault | None:
     return None if len(calls) == len(entry.gold) else Fault(kind, "calls", len(calls), len(entry.gold))
 
@@ -105,7 +110,7 @@ def parallel(calls: Sequence[ToolCall], entry: Entry, dots: bool) -> Fault | Non
 
 def one(call: ToolCall, function: Function, gold: GoldCall, language: str, dots: bool) -> Fault | None:
     """Name, required arguments, each argument in the order of the answer, arguments left out."""
-    name = function.name.replace(".", "_") if dots else function.name
+    name = shown_name(function, dots)
     if call.name != name:
         return Fault(NAME, "name", call.name, name)
     for argument in function.required:
