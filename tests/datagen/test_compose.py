@@ -270,9 +270,32 @@ def test_dictation_has_no_punctuation():
 
 def test_noise_before_and_after():
     assert compose.noisy(TEXT_ANA, First(0.5)) == TEXT_ANA
-    assert compose.noisy(TEXT_ANA, First(0.1, 0.5, 0.5, 0.5, 0.5)).request == "please text Ana that lunch moved."
-    made = compose.noisy(TEXT_ANA, First(0.5, 0.05, 0.11, 0.5, 0.5))  # an ending, in lower case
+    as_it_is = (0.5, 0.5, 0.5)  # no other words, nothing said beside, no word left out
+    assert compose.noisy(TEXT_ANA, First(*as_it_is, 0.1, 0.5, 0.5, 0.5, 0.5)).request == "please text Ana that lunch moved."
+    made = compose.noisy(TEXT_ANA, First(*as_it_is, 0.5, 0.05, 0.11, 0.5, 0.5))  # an ending, in lower case
     assert (made.request, made.plan) == ("text ana that lunch moved please", plan(phone("ana"), sms(["$1"], "lunch moved")))
+
+
+def test_other_words_for_those_that_no_argument_holds():
+    assert compose.reworded(TEXT_ANA, First(0)).request == "Sms Ana that lunch moved."
+    asked = Example("PLEASE text Ana: please open it", plan(phone("Ana"), sms(["$1"], "please open it")))
+    assert compose.reworded(asked, First(0)).request == "KINDLY sms Ana: please open it"
+    assert compose.reworded(asked, First(0.9)) == asked
+
+
+def test_small_words_left_out():
+    asked = Example("text Ana that the map is on the desk, and tell me", plan(phone("Ana"), sms(["$1"], "the map is on the desk")))
+    assert compose.clipped(asked, First(0)).request == "text Ana the map is on the desk, tell"
+
+
+def test_something_said_beside_the_request():
+    first = compose.asides()[0]
+    two = Example("Text Ana that lunch moved. Thanks", TEXT_ANA.plan)
+    assert compose.with_aside(two, First(0)).request == f"Text Ana that lunch moved. {first}. Thanks"
+    assert compose.with_aside(TEXT_ANA, First(0.5)).request == f"{first}. Text Ana that lunch moved."
+    assert compose.with_aside(Example("text Ana that lunch moved now", TEXT_ANA.plan), First(0.9)).request.endswith(f" now. {first}")
+    held = Example("text Ana that lunch moved", TEXT_ANA.plan)  # what follows it would be heard as its end
+    assert compose.with_aside(held, First(0.9)) is held
 
 
 def test_the_end_of_a_sentence_is_not_the_end_of_a_message():
@@ -355,6 +378,9 @@ def test_no_manner_of_speech_loses_a_word_of_the_plan(desktop):
         "corrected": lambda e: compose.corrected(e, rng),
         "noisy": lambda e: compose.noisy(e, rng),
         "typos": lambda e: compose.typos(e, rng),
+        "reworded": lambda e: compose.reworded(e, rng),
+        "clipped": lambda e: compose.clipped(e, rng),
+        "aside": lambda e: compose.with_aside(e, rng),
         "dictated": lambda e: compose.dictated(e, rng),
         "lower": lambda e: compose.in_case(e, str.lower),
         "upper": lambda e: compose.in_case(e, str.upper),

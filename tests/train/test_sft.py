@@ -258,7 +258,7 @@ def test_from_scratch_the_tools_come_last(rows, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sft, "fit", fit)
-        summary = sft.main(args(rows, tmp_path / "run", from_scratch=True, shape=SMALL, epochs=2.0, bare=0.4), lambda s: None)
+        summary = sft.main(args(rows, tmp_path / "run", from_scratch=True, shape=SMALL, epochs=2.0, curriculum=0.4), lambda s: None)
     (a, short, short_longest, first, _), (b, bare, bare_longest, second, bare_heads), (c, whole, whole_longest, third, _) = seen
     assert (a, b, c) == ("short", "bare", "run") and bare_heads == 1
     assert first + second + third == pytest.approx(2.0) and third == pytest.approx(1.2)
@@ -266,9 +266,25 @@ def test_from_scratch_the_tools_come_last(rows, tmp_path):
     assert summary["rows"] > 24 and (tmp_path / "run" / "short" / "log.jsonl").exists()
 
 
+def test_prompts_of_few_tools_come_before_those_of_many():
+    def row(group, head, asked):
+        return Row(tuple(range(head + asked)), bytes(head) + bytes([2]) * (asked - 2) + bytes([1, 1]), "", group, head)
+
+    many = [row("many", 60, 10 + k) for k in range(20)]
+    few = [row("few", 30, 12), row("few too", 25, 12), row("few too", 25, 14)]
+    nearly = [row("most of them", 31, 12)]
+    parts = sft.schedule(sft.Args(from_scratch=True), [*many, *few, *nearly])
+    assert [part.name for part in parts] == ["short", "few", ""]
+    assert {len(r.ids) for r in parts[0].rows} == set(range(10, 20)) and not any(r.head for r in parts[0].rows)
+    assert parts[1].rows == few and parts[2].rows == [*many, *few, *nearly]
+    parts = sft.schedule(sft.Args(from_scratch=True), [*many, few[0]])  # too few to learn from: any request without its tools
+    assert [part.name for part in parts] == ["short", "bare", ""] and len(parts[1].rows) == 20
+    assert [part.name for part in sft.schedule(sft.Args(), many)] == [""]
+
+
 def test_two_processes_do_what_one_does(rows, tmp_path, monkeypatch):
     # a step is an epoch, of an even number of batches: so one process takes the same ones
-    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 24, "batch_rows": 6, "epochs": 4.0, "valid_every": 1, "bare": 0.0}
+    how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 24, "batch_rows": 6, "epochs": 4.0, "valid_every": 1, "curriculum": 0.0}
     made: list[int] = []
     real = sft.data.batches
     monkeypatch.setattr(sft.data, "batches", lambda *a: [made.append(len(found := real(*a))), found][1])
@@ -283,7 +299,7 @@ def test_two_processes_do_what_one_does(rows, tmp_path, monkeypatch):
 
 def test_processes_stop_together(rows, tmp_path):
     how = {"from_scratch": True, "shape": SMALL, "rows_per_step": 8, "epochs": 50.0, "valid_every": 1, "patience": 1, "lr": 3.0, "lr_adam": 1.0}
-    how["bare"] = 0.0
+    how["curriculum"] = 0.0
     said: list[str] = []
     sft.main(args(rows, tmp_path / "run", processes=2, **how), said.append)
     assert "the validation loss has stopped falling" in said and (tmp_path / "run" / "model" / "config.json").exists()

@@ -6,14 +6,15 @@ request is changed in the plan by the same rule. Pure functions of a random.Rand
 
 from __future__ import annotations
 
+import functools
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from toolagent.datagen.fillers import Filler, clock
-from toolagent.datagen.seeds import Skeleton
+from toolagent.datagen.seeds import FOLDER, Skeleton
 from toolagent.plan import REFERENCE, Plan, canonical, in_order_of_use, map_strings, number, references, rename, strings
 from toolagent.types import ToolCall, ToolSpec
 
@@ -290,6 +291,70 @@ def typos(example: Example, rng: random.Random) -> Example:
     return replace(example, request=text)
 
 
+def read_lines(name: str) -> list[str]:
+    return [line for line in (FOLDER / name).read_text("utf-8").splitlines() if line.strip()]
+
+
+@functools.cache
+def synonyms() -> tuple[re.Pattern[str], Mapping[str, tuple[str, ...]]]:
+    """(a pattern for every word or phrase of seeds/synonyms.txt, what may stand in place of each)."""
+    others: dict[str, tuple[str, ...]] = {}
+    for line in read_lines("synonyms.txt"):
+        first, *rest = line.split("|")
+        others[first.lower()] = (*others.get(first.lower(), ()), *rest)
+    return re.compile(spans(list(others)).pattern, re.IGNORECASE), others
+
+
+@functools.cache
+def asides() -> tuple[str, ...]:
+    return tuple(read_lines("asides.txt"))
+
+
+def free_places(example: Example, found: Iterable[re.Match[str]]) -> list[re.Match[str]]:
+    """Those of the matches that touch no word of the plan."""
+    taken = fixed(example)
+    return [m for m in found if not any(a < m.end() and m.start() < b for a, b in taken)]
+
+
+def reworded(example: Example, rng: random.Random, share: float = 0.4) -> Example:
+    """Other words for some of those that no argument holds: of few sentence frames a model learns the frames, of many what they say."""
+    pattern, others = synonyms()
+    text = example.request
+    for m in reversed(free_places(example, pattern.finditer(text))):
+        if rng.random() < share:
+            new = rng.choice(others[m[0].lower()])
+            new = new.upper() if m[0].isupper() and len(m[0]) > 1 else new[:1].upper() + new[1:] if m[0][0].isupper() else new
+            text = text[: m.start()] + new + text[m.end() :]
+    return replace(example, request=text)
+
+
+SMALL = re.compile(r"\b(?:the|a|an|my|me|to|of|is|for|just|please|it|that|this|in|on|with|from|and|can|you|will)\b ?", re.I)
+
+
+def clipped(example: Example, rng: random.Random) -> Example:
+    """Some of the small words left out, as in a telegram."""
+    text = example.request
+    for m in reversed(free_places(example, SMALL.finditer(text))):
+        if rng.random() < 0.35:
+            text = text[: m.start()] + text[m.end() :]
+    return replace(example, request=text.strip())
+
+
+def with_aside(example: Example, rng: random.Random) -> Example:
+    """Something said beside the request that asks for nothing: before it, behind it or behind one of its sentences."""
+    aside = rng.choice(asides())
+    text = example.request
+    ends = free_places(example, re.finditer(r"(?<=\w)\. (?=[A-Z])", text))
+    roll = rng.random()
+    if ends and roll < 0.35:
+        at = rng.choice(ends).end()
+        return replace(example, request=f"{text[:at]}{aside[:1].upper() + aside[1:]}. {text[at:]}")
+    if roll < 0.7:
+        lead = aside[:1].upper() + aside[1:] if rng.random() < 0.6 else aside
+        return replace(example, request=lead + rng.choice((". ", ", so ", " - ", ", ", "... ", "\n")) + text)
+    return example if holds_end(example) else replace(example, request=unended(example) + rng.choice((". ", ", ", " - ", "... ")) + aside)
+
+
 def in_case(example: Example, case: Callable[[str], str]) -> Example:
     """The example in lower or upper case, and so the words of its plan, also where they are put together anew; codes and enums stay."""
 
@@ -309,7 +374,13 @@ def dictated(example: Example, rng: random.Random) -> Example:
 
 
 def noisy(example: Example, rng: random.Random) -> Example:
-    """One or two manners of speech, or none (in half of the cases)."""
+    """Other words, something said beside, and one or two manners of speech; a third of the requests stays as it is."""
+    if rng.random() < 0.5:
+        example = reworded(example, rng)
+    if rng.random() < 0.10 and example.plan:
+        example = with_aside(example, rng)
+    if rng.random() < 0.06:
+        example = clipped(example, rng)
     if rng.random() < 0.18 and IMPERATIVE.match(example.request):
         lead = rng.choice(BEFORE)
         text = example.request

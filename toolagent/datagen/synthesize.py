@@ -17,7 +17,7 @@ import pathlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from toolagent.datagen import compose, generic
@@ -44,11 +44,12 @@ HELD_OUT_PACKS = ("telescope", "hotel_front_desk")  # measured as "tools that tr
 class Mixture:
     """Shares of the groups by what tools they show; they sum to 1."""
 
-    whole: float = 0.70  # the pack as it is at run time
-    part: float = 0.08  # some of its tools, others beside them: what is not shown cannot be called
+    whole: float = 0.48  # the pack as it is at run time
+    few: float = 0.22  # three to eight of its tools, half the time under other names: short to read, so read early
+    part: float = 0.05  # some of its tools, others beside them: what is not shown cannot be called
     renamed: float = 0.08  # the pack under other names: read the signature, do not recite it
-    invented_packs: float = 0.06  # packs of other walks of life, written by hand
-    invented_tools: float = 0.08  # tools that exist nowhere
+    invented_packs: float = 0.10  # packs of other walks of life, written by hand
+    invented_tools: float = 0.07  # tools that exist nowhere
 
 
 @dataclass(frozen=True)
@@ -144,33 +145,48 @@ def finish(example: Example, specs: Sequence[ToolSpec]) -> Example | None:
     return None if plan is None else replace(example, plan=plan)
 
 
+def few(world: World, rng: random.Random) -> tuple[list[ToolSpec], Sequence[Skeleton]]:
+    """Three to eight tools, those that some requests need and others, and the requests that they can do."""
+    called: set[str] = set()
+    while len(called) < min(rng.randint(2, 5), len(world.specs)):
+        called |= {c.name for c in rng.choice(world.skeletons).plan}
+    others = [s for s in world.specs if s.name not in called]
+    shown = [s for s in world.specs if s.name in called] + rng.sample(others, min(rng.randint(0, 2), len(others)))
+    shown += generic.invented_tools(rng, 1) if rng.random() < 0.4 else ()
+    rng.shuffle(shown)
+    names = {s.name for s in shown}
+    fitting = [s for s in world.skeletons if s.plan and all(c.name in names for c in s.plan)]
+    none = [s for s in world.skeletons if not s.plan]
+    return shown, [*fitting, *rng.sample(none, min(len(none), 1 + len(fitting) // 12))]
+
+
 def group(world: World, seed: int, index: int) -> list[tuple[Example, tuple[ToolSpec, ...]]]:
     """32 examples that show the same tools."""
     rng = random.Random(f"{seed}:{index}")
     mixture = world.mixture
-    kinds = ("whole", "part", "renamed", "invented_packs", "invented_tools")
+    kinds = tuple(field.name for field in fields(mixture))
     kind = rng.choices(kinds, [getattr(mixture, k) for k in kinds])[0]
     if kind == "invented_packs" and not world.pack_skeletons:
         kind = "whole"
     out: list[tuple[Example, tuple[ToolSpec, ...]]] = []
-    if kind in ("whole", "part", "renamed"):
-        shown = list(world.specs)
+    if kind in ("whole", "few", "part", "renamed"):
+        shown, skeletons = few(world, rng) if kind == "few" else (list(world.specs), world.skeletons)
         to_name = {s.name: s.name for s in shown}
         to_arguments = {s.name: {k: k for k in s.properties} for s in shown}
-        if kind != "whole":
+        if kind in ("part", "renamed"):
             if rng.random() < 0.6:
                 rng.shuffle(shown)
             if kind == "part":
                 shown = shown[: rng.randint(min(5, len(shown)), len(shown))]
             if rng.random() < 0.5:
                 shown += generic.invented_tools(rng, rng.randint(1, 5))
-        if kind == "renamed":
+        if kind == "renamed" or (kind == "few" and rng.random() < 0.5):
             tools, to_name, to_arguments = generic.rename_tools(shown, world.aliases["tools"], world.aliases["arguments"], rng)
         else:
             tools = tuple(shown)
         names = {t.name for t in tools}
         while len(out) < GROUP:
-            example = finish(spoken(world.skeletons, world.filler, rng), world.specs)
+            example = finish(spoken(skeletons if rng.random() < 0.96 else world.skeletons, world.filler, rng), world.specs)
             if example is None:
                 continue
             calls = generic.renamed(example.plan, to_name, to_arguments)

@@ -4,7 +4,7 @@
 
 JSONL conversations -> groups that show the same tools -> token loss on the assistant's words and its end of turn. The tools of a group are
 computed once per batch and attended to by all its rows: on full-attention models without dropout; others run padded, and the run says so.
-From scratch the tools come last: copying is learned several times sooner behind a short prompt (docs/DIARY.md), so a run has three parts.
+From scratch the prompts grow: copying is learned several times sooner behind a short one (docs/DIARY.md), so a run has three parts.
 Left out: preference data (train/dpo.py), distillation.
 """
 
@@ -48,8 +48,8 @@ class Args(FitArgs):
     context: int = 2048
     request_weight: float = 0.1
     """weight of the request's own words in the loss (0: answers only)"""
-    bare: float = 0.5
-    """share of a run from scratch that shows requests and answers alone, the short ones first (0: the tools from the start)"""
+    curriculum: float = 0.5
+    """share of a run from scratch that goes to short requests alone and then to prompts of few tools (0: all rows from the start)"""
     batch_tokens: int = 4096
     batch_rows: int = 48
     limit: int = 0
@@ -186,12 +186,13 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         for part in parts:
             (out / part.name / "checkpoint.pt").unlink(missing_ok=True)
     states = []
+    most = min(args.batch_rows, max(args.rows_per_step // args.processes, 1))  # a step is made of whole batches, as many for each process
     for part in parts:
         if part.name:
             say(f"{part.name} part: {len(part.rows)} rows")
 
         def batches(rng: random.Random, rows: Sequence[Row] = part.rows) -> list[list[Row]]:
-            return data.batches(rows, args.batch_tokens, args.batch_rows, rng)
+            return data.batches(rows, args.batch_tokens, most, rng)
 
         last = part is parts[-1]
         loss = make_loss(share, part.args.request_weight)
@@ -218,23 +219,26 @@ class Part:
 
 
 def schedule(args: Args, rows: Sequence[Row]) -> list[Part]:
-    """From scratch: short requests without tools, then all requests without tools, of those that show what most show; then all with their
-    tools. Copying is what a model learns last, and soonest where there is little to copy from; the request's own words teach it, too."""
-    if not args.from_scratch or args.bare <= 0:
+    """From scratch: short requests without tools, of those that show what most show; then the rows whose tools take at most half as many
+    tokens as those (where there are some: else requests of any length without tools); then all. Copying is what a model learns last, and
+    soonest where there is little to copy from; the request's own words teach it, too."""
+    if not args.from_scratch or args.curriculum <= 0:
         return [Part("", rows, args)]
-    if args.bare >= 1:
-        raise UsageError("--bare is a share below 1: a model must see tools")
+    if args.curriculum >= 1:
+        raise UsageError("--curriculum is a share below 1: a model must see all tools")
 
     def stretch(share: float, **more: Any) -> Args:
         return replace(args, minutes=args.minutes * share, epochs=args.epochs * share, **more)
 
     most = Counter(row.group for row in rows).most_common(1)[0][0]
-    bare = sorted((row.bare for row in rows if row.group == most), key=lambda row: len(row.ids))
-    short = bare[: -(-len(bare) // 2)]
+    alone = sorted((row.bare for row in rows if row.group == most), key=lambda row: len(row.ids))
+    head = max(row.head for row in rows if row.group == most)
+    few = [row for row in rows if row.head <= head / 2]
+    second = few if len(few) > len(rows) / 10 else alone
     return [
-        Part("short", short, stretch(args.bare * 0.3, cooldown=0.1, request_weight=0.5)),
-        Part("bare", bare, stretch(args.bare * 0.7, cooldown=0.25, request_weight=0.2)),
-        Part("", rows, stretch(1 - args.bare, cooldown=0.75, lr=args.lr * 0.8, lr_adam=args.lr_adam * 0.75)),
+        Part("short", alone[: -(-len(alone) // 2)], stretch(args.curriculum * 0.3, cooldown=0.1, request_weight=0.5)),
+        Part("few" if second is few else "bare", second, stretch(args.curriculum * 0.7, cooldown=0.25, request_weight=0.2)),
+        Part("", rows, stretch(1 - args.curriculum, cooldown=0.75, lr=args.lr * 0.8, lr_adam=args.lr_adam * 0.75)),
     ]
 
 
