@@ -44,11 +44,11 @@ HELD_OUT_PACKS = ("telescope", "hotel_front_desk")  # measured as "tools that tr
 class Mixture:
     """Shares of the groups by what tools they show; they sum to 1."""
 
-    whole: float = 0.48  # the pack as it is at run time
-    few: float = 0.22  # three to eight of its tools, half the time under other names: short to read, so read early
+    whole: float = 0.45  # the pack as it is at run time
+    few: float = 0.20  # three to eight of its tools, half the time under other names: short to read, so read early
     part: float = 0.05  # some of its tools, others beside them: what is not shown cannot be called
     renamed: float = 0.08  # the pack under other names: read the signature, do not recite it
-    invented_packs: float = 0.10  # packs of other walks of life, written by hand
+    invented_packs: float = 0.15  # packs of other walks of life, written by hand
     invented_tools: float = 0.07  # tools that exist nowhere
 
 
