@@ -54,7 +54,7 @@ def family(name: str) -> Any:
 
 
 def model_of(kind: str, size: int = 300, seed: int = 0, **more: Any) -> Any:
-    """2 layers, 32 wide, random weights: "llama", "qwen3", "gemma" (full attention), "gemma2" (sliding windows, capped logits)."""
+    """2 layers, 32 wide, random weights: "llama", "qwen3", "gemma", "gpt_neox" (full attention), "gemma2" (sliding windows, capped logits)."""
     import torch
     import transformers
 
@@ -64,7 +64,7 @@ def model_of(kind: str, size: int = 300, seed: int = 0, **more: Any) -> Any:
         "intermediate_size": 64, "max_position_embeddings": 2048, "initializer_range": 0.2,
         "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
     }  # fmt: skip
-    name = {"llama": "Llama", "qwen3": "Qwen3", "gemma": "Gemma", "gemma2": "Gemma2"}[kind]
+    name = {"llama": "Llama", "qwen3": "Qwen3", "gemma": "Gemma", "gemma2": "Gemma2", "gpt_neox": "GPTNeoX"}[kind]
     return getattr(transformers, f"{name}ForCausalLM")(getattr(transformers, f"{name}Config")(**(shape | more)))
 
 

@@ -14,7 +14,7 @@ from toolagent import model as models  # noqa: E402
 from toolagent.errors import DataError, UsageError  # noqa: E402
 from toolagent.train import sft  # noqa: E402
 from toolagent.train.encode import Row  # noqa: E402
-from toolagent.train.rows import batches, common_prefix  # noqa: E402
+from toolagent.train.rows import batches  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -86,13 +86,6 @@ def test_a_shared_prefix_is_the_same_loss_and_gradient(prompts, kind, tied, lora
         assert max(distance(grads[n], want_gradients[n]) for n in grads) < 1e-5
 
 
-def test_the_prefix_leaves_the_token_that_predicts_the_first_learned_one():
-    assert common_prefix(rows_of(17, (5, 9), asked=3)) == 16
-    assert common_prefix(rows_of(17, (4, 8), asked=0)) == 16  # all share the mark behind the prefix only by chance
-    assert common_prefix([Row((5, 6, 7), bytes([0, 0, 1]))] * 2) == 1
-    assert common_prefix([Row((5, 6, 7), bytes([1, 1, 1]))] * 2) == 0
-
-
 def test_windows_fall_back_to_padded_rows_with_capped_logits():
     model = model_of("gemma2", sliding_window=8, final_logit_softcapping=5.0)
     assert not models.full_attention(model)
@@ -116,9 +109,6 @@ def test_validation_counts_each_row_once():
         model.model.norm.weight[0] = 1e-3
     head = (11, 12, 13)
     rows = [Row((*head, 7, 7), bytes([0, 0, 0, 1, 1])), Row((*head, 7, 8), bytes([0, 0, 0, 1, 1])), Row((*head, 7), bytes([0, 0, 0, 1]))]
-    for share in (True, False):
-        logits, targets, _ = sft.forward(model, rows, share, request=False)
-        assert len(targets) == 5
     bias = torch.zeros(300)
     bias[7] = 100.0
     model.lm_head.register_forward_hook(lambda module, inputs, output: output + bias)
@@ -226,16 +216,16 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(rows, short, tmp_
     how = {"model": str(base_of("qwen3", tmp_path)), "lora": 4} if lora else {"from_scratch": True, "shape": SMALL}
     data = short if lora else rows
     sft.main(args(data, tmp_path / "whole", epochs=3.0, **how), lambda s: None)
-    calls, plain = 0, sft.token_nll
+    calls, plain = 0, sft.trie.log_probs
 
     def interrupted(*given):
         nonlocal calls
         calls += 1
-        if calls == 4:
+        if calls == 3:
             raise KeyboardInterrupt
         return plain(*given)
 
-    monkeypatch.setattr(sft, "token_nll", interrupted)
+    monkeypatch.setattr(sft.trie, "log_probs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sft.main(args(data, tmp_path / "cut", epochs=3.0, **how), lambda s: None)
     said: list[str] = []

@@ -15,6 +15,7 @@ from typing import Any
 
 from toolagent.errors import DataError, ToolagentError
 from toolagent.train.encode import Encoder, Row
+from toolagent.train.trie import common_stem, flat
 from toolagent.types import Conversation, Message, ToolSpec
 
 
@@ -100,16 +101,6 @@ def check_calls(conversation: Conversation) -> None:
                 raise DataError(f"the assistant calls {call.name!r}, which is not among the tools offered")
 
 
-def common_prefix(rows: Sequence[Row]) -> int:
-    """How many first tokens all rows share and none learns, less one: the last of them predicts the first token that may be learned."""
-    first = rows[0]
-    end = min(len(r.ids) for r in rows)
-    n = 0
-    while n < end and not any(r.learned[n] for r in rows) and all(r.ids[n] == first.ids[n] for r in rows):
-        n += 1
-    return max(n - 1, 0)
-
-
 def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> list[list[Row]]:
     """Shuffled batches: one group each, like lengths together (random order within a length), at most `most` rows and `budget` tokens."""
     groups: dict[str, list[Row]] = defaultdict(list)
@@ -117,7 +108,7 @@ def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> 
         groups[row.group].append(row)
     out: list[list[Row]] = []
     for members in groups.values():
-        shared = common_prefix(members[:64]) if len(members) > 1 else 0
+        shared = common_stem([flat([row]) for row in members[:64]]) if len(members) > 1 else 0
         members = sorted(members, key=lambda r: len(r.ids) + rng.random() * 12)
         batch: list[Row] = []
         for row in members:

@@ -25,7 +25,7 @@ import torch
 
 from toolagent import model as models
 from toolagent.errors import UsageError
-from toolagent.train import processes
+from toolagent.train import processes, trie
 from toolagent.train import rows as data
 from toolagent.train.encode import Row, encoder_for
 from toolagent.train.loop import FitArgs, fit, settled
@@ -57,53 +57,20 @@ class Args(FitArgs):
     resume: bool = False
 
 
-def forward(model: Any, rows: Sequence[Row], share: bool = True, request: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Logits at the positions that predict a learned token: (logits (N, V), targets (N,), kinds (N,) of 1 or, with `request`, 2).
-
-    With `share`, the rows' common prefix (P tokens) goes through the model once; its keys and values are expanded, not copied, to all rows.
-    """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    device = next(model.parameters()).device
-    shared = data.common_prefix(rows) if share and len(rows) > 1 else 0
-    longest = max(len(r.ids) for r in rows)
-    ids = torch.zeros(len(rows), longest - shared, dtype=torch.long)  # (B, S); padding is behind the text, so a causal model never sees it
-    kinds = torch.zeros(len(rows), longest - shared, dtype=torch.long)
-    for i, row in enumerate(rows):
-        n = len(row.ids) - shared
-        ids[i, :n] = torch.tensor(row.ids[shared:])
-        kinds[i, :n] = torch.tensor(list(row.learned[shared:]))
-    ids, kinds = ids.to(device), kinds.to(device)
-    if shared:
-        from transformers import DynamicCache
-
-        prefix = torch.tensor([rows[0].ids[:shared]], device=device)
-        layers = base.model(input_ids=prefix, use_cache=True).past_key_values.layers
-        cache = DynamicCache([(c.keys.expand(len(rows), -1, -1, -1), c.values.expand(len(rows), -1, -1, -1)) for c in layers])
-        mask = torch.ones(len(rows), longest, dtype=torch.long, device=device)
-        positions = torch.arange(shared, longest, device=device)[None].expand(len(rows), -1)
-        more = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache, "use_cache": True}
-        hidden = base.model(input_ids=ids, **more).last_hidden_state  # (B, S, H)
-    else:
-        hidden = base.model(input_ids=ids, use_cache=False).last_hidden_state
-    wanted = kinds[:, 1:] > 0 if request else kinds[:, 1:] == 1  # position t predicts token t + 1
-    return head(base, hidden[:, :-1][wanted]), ids[:, 1:][wanted], kinds[:, 1:][wanted]
+def batch_of(rows: Sequence[Row], share: bool, request: bool, device: Any) -> trie.Batch:
+    return trie.collate([trie.flat([row]) for row in rows], (1, 2) if request else (1,), share).to(device)
 
 
-def head(base: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """Hidden states (N, H) -> logits (N, V), with what some families do behind the head (Cohere, Granite: scaled; Gemma 2: capped)."""
-    logits: torch.Tensor = base.lm_head(hidden)
-    scale = getattr(base.config, "logit_scale", 1.0) / getattr(base.config, "logits_scaling", 1.0)
-    if scale != 1.0:  # a pass over (N, V), forward and backward, is a tenth of a step of a small model
-        logits = logits * scale
-    cap = getattr(base.config, "final_logit_softcapping", None)
-    return torch.tanh(logits / cap) * cap if cap else logits
+def device_of(model: Any) -> Any:
+    return next(model.parameters()).device
 
 
 def make_loss(share: bool, request_weight: float) -> Callable[[Any, Sequence[Row]], tuple[torch.Tensor, torch.Tensor]]:
     def loss(model: Any, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        logits, targets, kinds = forward(model, rows, share, request_weight > 0)
-        weights = torch.where(kinds == 1, 1.0, request_weight)
-        return token_nll(logits, targets, weights), (kinds == 1).sum()
+        batch = batch_of(rows, share, request_weight > 0, device_of(model))
+        answers = batch.kinds == 1
+        weights = torch.where(answers, 1.0, request_weight)
+        return -(trie.log_probs(model, batch)[batch.pick] * weights).sum(), answers.sum()
 
     return loss
 
@@ -114,15 +81,12 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
     def validate(model: Any) -> dict[str, float]:
         total, tokens, right, count = 0.0, 0, 0, 0
         for rows in groups:
-            logits, targets, _ = forward(model, rows, share, request=False)
-            total += token_nll(logits, targets).item()
-            tokens += len(targets)
-            hit = (logits.argmax(-1) == targets).tolist()
-            at = 0
-            for row in rows:
-                n = row.learned.count(1)
-                right += all(hit[at : at + n])
-                at, count = at + n, count + 1
+            batch = batch_of(rows, share, False, device_of(model))
+            logits = trie.head(model, trie.hidden(model, batch))
+            total += token_nll(logits, batch.targets).item()
+            tokens += len(batch.targets)
+            wrong = batch.owners[(logits.argmax(-1) != batch.targets)[batch.pick]]
+            right, count = right + len(rows) - len(wrong.unique()), count + len(rows)
         return {"loss": total / max(tokens, 1), "exact": right / max(count, 1)}
 
     return validate
