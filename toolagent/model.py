@@ -103,6 +103,39 @@ def load(path: str | pathlib.Path, dtype: str = "float32") -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def to_train(path: str | pathlib.Path, lora: int, kept: pathlib.Path, seed: int = 0) -> tuple[Any, Any, str]:
+    """(model, tokenizer, dialect) with all weights trained, or a fresh LoRA of this rank (0: none). Raises NoModel.
+
+    An adapter is merged into its base first. A LoRA on top of that needs a base of its own, which is written to `kept`.
+    """
+    import torch
+
+    model, tokenizer = load(path)
+    dialect = dialect_of(path)
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload().requires_grad_(True)
+        if lora:
+            save(model, tokenizer, kept, dialect)
+            model, tokenizer = load(kept)
+    if lora:
+        torch.manual_seed(seed)
+        model = with_lora(model, lora, 2 * lora)
+    return model, tokenizer, dialect
+
+
+def fingerprint(model: Any) -> str:
+    """A hash of all weights (sha256, 16 hex digits)."""
+    import hashlib
+
+    import torch
+
+    found = hashlib.sha256()
+    for name, p in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(p.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()[:16]
+
+
 def with_lora(model: Any, rank: int = 16, alpha: int = 32) -> Any:
     """The model with a fresh LoRA on every linear layer but the head. dropout 0: prefixes are shared (see train/sft.py)."""
     from peft import LoraConfig, get_peft_model

@@ -6,6 +6,7 @@ ToolSpec is data: what a model reads and a training row carries. The function be
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -171,3 +172,24 @@ class PreferencePair:
     chosen: tuple[Message, ...]
     rejected: tuple[Message, ...]
     margin: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """{"prompt", "chosen", "rejected", "tools", "margin"}, as TRL reads it."""
+        data: dict[str, Any] = {key: [m.to_json() for m in getattr(self, key)] for key in ("chosen", "rejected")}
+        prompt = self.prompt.to_json()
+        return {"prompt": prompt["messages"], **data, "tools": prompt["tools"], "margin": self.margin}
+
+    @classmethod
+    def from_json(cls, data: Any) -> PreferencePair:
+        if not isinstance(data, dict):
+            raise DataError("a preference is an object with prompt, chosen and rejected")
+        turns = {}
+        for key in ("chosen", "rejected"):
+            if not isinstance(data.get(key), list) or not data[key]:
+                raise DataError(f"{key} must be a non-empty list of messages")
+            turns[key] = tuple(Message.from_json(m) for m in data[key])
+        margin = data.get("margin", 0.0)
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)) or not math.isfinite(margin) or margin < 0:
+            raise DataError(f"the margin of a preference must be a number from 0, not {margin!r}")
+        prompt = Conversation.from_json({"messages": data.get("prompt"), "tools": data.get("tools")})
+        return cls(prompt, turns["chosen"], turns["rejected"], float(margin))

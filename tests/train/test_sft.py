@@ -303,12 +303,13 @@ def test_muon_takes_a_lora_too(short, tmp_path):
     assert (tmp_path / "run" / "model" / "adapter_model.safetensors").exists()
 
 
-def test_an_adapter_is_not_put_on_an_adapter(short, tmp_path):
+def test_an_adapter_is_merged_before_it_is_trained_on(short, tmp_path):
     base = base_of("llama", tmp_path)
     adapter = tmp_path / "adapter"
     models.save(models.with_lora(models.load(base)[0], 4, 8), family("chatml"), adapter, "template")
-    with pytest.raises(UsageError, match="is an adapter already"):
-        sft.main(args(short, tmp_path / "run", model=str(adapter), lora=4), lambda s: None)
+    sft.main(args(short, tmp_path / "two", model=str(adapter), lora=4), lambda s: None)
+    assert json.loads((tmp_path / "two" / "model" / "adapter_config.json").read_text())["base_model_name_or_path"] == str(tmp_path / "two" / "base")
+    assert (tmp_path / "two" / "base" / "config.json").exists() and models.load(tmp_path / "two" / "model")
     sft.main(args(short, tmp_path / "run", model=str(adapter)), lambda s: None)
     assert type(models.load(tmp_path / "run" / "model")[0]).__name__ == "LlamaForCausalLM"
 

@@ -35,7 +35,7 @@ def test_a_tree_by_hand():
     tree = flat([A, B, C])
     assert (tree.ids, tree.depths, tree.ends) == ((5, 6, 7, 4, 8, 9), (0, 1, 2, 3, 3, 2), (6, 6, 5, 4, 5, 6))
     assert set(tree.learned) == {Learned(1, 7, 1, 0), Learned(2, 8, 1, 0), Learned(1, 9, 1, 1), Learned(1, 7, 1, 2), Learned(2, 4, 1, 2)}
-    assert tree.sequences == 3 and tree.stem == 1  # place 1 predicts already
+    assert tree.lasts == (4, 5, 3) and tree.stem == 1  # place 1 predicts already
 
 
 def test_what_a_token_sees():
@@ -56,13 +56,13 @@ def test_one_sequence_is_a_plain_causal_row():
 
 def test_a_sequence_that_begins_another():
     tree = flat([row((1, 2, 3), (0, 1, 1)), row((1, 2), (0, 1))])
-    assert tree.ids == (1, 2, 3) and tree.ends == (3, 3, 3)
+    assert tree.ids == (1, 2, 3) and tree.ends == (3, 3, 3) and tree.lasts == (2, 1)
     assert sorted(tree.learned) == [Learned(0, 2, 1, 0), Learned(0, 2, 1, 1), Learned(1, 3, 1, 0)]
 
 
 def test_the_same_sequence_twice():
     tree = flat([A, A])
-    assert tree.ids == A.ids and len(tree.learned) == 4 and tree.sequences == 2
+    assert tree.ids == A.ids and len(tree.learned) == 4 and tree.lasts == (3, 3)
 
 
 def test_the_stem_leaves_the_token_that_predicts_the_first_learned_one():
@@ -78,7 +78,7 @@ def test_some_kinds_of_tokens_only():
     assert collate([flat([asked])], kinds=(1,)).targets.tolist() == [8]
     assert sorted(collate([flat([asked])]).targets.tolist()) == [6, 8]
     nothing = collate([flat([row((5, 6), (0, 0))])])
-    assert len(nothing.targets) == len(nothing.pick) == 0 and nothing.sequences == 1
+    assert len(nothing.targets) == len(nothing.pick) == 0 and nothing.lasts.tolist() == [1]
 
 
 def forest(seed: int = 0):
@@ -151,7 +151,7 @@ def test_a_forest_is_its_sequences(kind, tied, lora, checkpointing, at_once):
     for name, made in ways.items():
         batch = collate(made, share=not checkpointing)
         assert bool(len(batch.stem)) == (len(made) > 1 and not checkpointing), name
-        sums, lengths = sequence_log_probs(trie.log_probs(model, batch, at_once)[batch.pick], batch.owners, batch.sequences)
+        sums, lengths = sequence_log_probs(trie.log_probs(model, batch, at_once)[batch.pick], batch.owners, len(batch.lasts))
         assert lengths.tolist() == [r.learned.count(1) for r in rows]
         assert sums.tolist() == pytest.approx(want.tolist(), rel=1e-5), name
         found = gradients(model, (sums * weights).sum())

@@ -72,6 +72,10 @@ def beside(k: int, n: int, store: str, work: Callable[..., Any], args: Sequence[
         work(*args)
 
 
+def quiet(text: str) -> None:
+    """What the processes beside the first one say."""
+
+
 def wait() -> None:
     """Until all have come here."""
     if dist.is_initialized():

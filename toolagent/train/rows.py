@@ -9,9 +9,9 @@ import json
 import pathlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from toolagent.errors import DataError, ToolagentError
 from toolagent.train.encode import Encoder, Row
@@ -35,13 +35,22 @@ class Report:
         lines += [f"  dropped {n}: {why}" for why, n in self.dropped.most_common()]
         return "\n".join(lines)
 
+    def count(self, row: Row) -> None:
+        self.kept += 1
+        self.tokens += len(row.ids)
+        self.learned += row.learned.count(1)
+        self.longest = max(self.longest, len(row.ids))
+
+    def reasons(self) -> str:
+        why = "; ".join(f"{n} dropped: {reason}" for reason, n in self.dropped.most_common())
+        return f" ({why})" if why else ""
+
 
 FAULTS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, ToolagentError)  # what a malformed line raises somewhere
 
 
-def conversations(paths: Sequence[pathlib.Path]) -> Iterator[tuple[str, str, Conversation]]:
-    """("path:line", name, conversation) of each line. Raises DataError with path and line."""
-    tools_of: dict[str, tuple[ToolSpec, ...]] = {}
+def lines(paths: Sequence[pathlib.Path]) -> Iterator[tuple[str, str, bytes]]:
+    """("path:line", "name:line", line) of each line that holds something. Raises DataError."""
     for path in paths:
         try:
             file = open(path, "rb")  # noqa: SIM115 (an OSError while reading is not about opening)
@@ -49,21 +58,27 @@ def conversations(paths: Sequence[pathlib.Path]) -> Iterator[tuple[str, str, Con
             raise DataError(f"{path}: {error.strerror}") from error
         with file:
             for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    data = json.loads(line.decode("utf-8"))
-                    if not isinstance(data, dict) or not isinstance(data.get("messages"), list) or not data["messages"]:
-                        raise DataError("a conversation needs a non-empty list of messages")
-                    key = json.dumps(data.get("tools") or [])
-                    if key not in tools_of:
-                        tools_of[key] = tuple(ToolSpec.from_json(t) for t in data.get("tools") or [])
-                    conversation = Conversation(tuple(Message.from_json(m) for m in data["messages"]), tools_of[key])
-                    name = str((data.get("meta") or {}).get("id") or f"{path.name}:{number}")
-                    check_calls(conversation)
-                except FAULTS as error:
-                    raise DataError(f"{path}:{number}: {error}") from error
-                yield f"{path}:{number}", name, conversation
+                if line.strip():
+                    yield f"{path}:{number}", f"{path.name}:{number}", line
+
+
+def conversations(paths: Sequence[pathlib.Path]) -> Iterator[tuple[str, str, Conversation]]:
+    """("path:line", name, conversation) of each line. Raises DataError with path and line."""
+    tools_of: dict[str, tuple[ToolSpec, ...]] = {}
+    for place, number, line in lines(paths):
+        try:
+            data = json.loads(line.decode("utf-8"))
+            if not isinstance(data, dict) or not isinstance(data.get("messages"), list) or not data["messages"]:
+                raise DataError("a conversation needs a non-empty list of messages")
+            key = json.dumps(data.get("tools") or [])
+            if key not in tools_of:
+                tools_of[key] = tuple(ToolSpec.from_json(t) for t in data.get("tools") or [])
+            conversation = Conversation(tuple(Message.from_json(m) for m in data["messages"]), tools_of[key])
+            name = str((data.get("meta") or {}).get("id") or number)
+            check_calls(conversation)
+        except FAULTS as error:
+            raise DataError(f"{place}: {error}") from error
+        yield place, name, conversation
 
 
 def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: int = 0) -> tuple[list[Row], Report]:
@@ -81,15 +96,11 @@ def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: in
             report.dropped["no assistant turn to learn"] += 1
         else:
             rows.append(row)
-            report.kept += 1
-            report.tokens += len(row.ids)
-            report.learned += row.learned.count(1)
-            report.longest = max(report.longest, len(row.ids))
+            report.count(row)
         if limit and report.kept >= limit:
             break
     if not rows:
-        why = "; ".join(f"{n} dropped: {reason}" for reason, n in report.dropped.most_common())
-        raise DataError(f"{', '.join(map(str, paths))}: no row to train on" + (f" ({why})" if why else ""))
+        raise DataError(f"{', '.join(map(str, paths))}: no row to train on{report.reasons()}")
     return rows, report
 
 
@@ -101,22 +112,32 @@ def check_calls(conversation: Conversation) -> None:
                 raise DataError(f"the assistant calls {call.name!r}, which is not among the tools offered")
 
 
-def batches(rows: Sequence[Row], budget: int, most: int, rng: random.Random) -> list[list[Row]]:
-    """Shuffled batches: one group each, like lengths together (random order within a length), at most `most` rows and `budget` tokens."""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row.group].append(row)
-    out: list[list[Row]] = []
+Item = TypeVar("Item")
+
+
+def batches(
+    items: Sequence[Item], budget: int, most: int, rng: random.Random,
+    row: Callable[[Any], Row] = lambda item: item, size: Callable[[Any], int] = lambda item: len(item.ids),
+) -> list[list[Item]]:  # fmt: skip
+    """Shuffled batches: one group each, like sizes together (random order within a size), at most `most` items and `budget` tokens.
+
+    An item is a row, or what has a `row` (that begins as all of its rows do) and a `size` in tokens. What all of a group begin with counts
+    once: it is computed once a batch.
+    """
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[row(item).group].append(item)
+    out: list[list[Item]] = []
     for members in groups.values():
-        shared = common_stem([flat([row]) for row in members[:64]]) if len(members) > 1 else 0
-        members = sorted(members, key=lambda r: len(r.ids) + rng.random() * 12)
-        batch: list[Row] = []
-        for row in members:
-            longest = max(len(r.ids) for r in (*batch, row)) - shared
+        shared = common_stem([flat([row(item)]) for item in members[:64]]) if len(members) > 1 else 0
+        batch: list[Item] = []
+        longest = 0
+        for item in sorted(members, key=lambda item: size(item) + rng.random() * 12):
+            longest = max(longest, size(item) - shared)
             if batch and (len(batch) >= most or (len(batch) + 1) * longest > budget):
                 out.append(batch)
-                batch = []
-            batch.append(row)
+                batch, longest = [], size(item) - shared
+            batch.append(item)
         if batch:
             out.append(batch)
     rng.shuffle(out)

@@ -82,7 +82,7 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
         total, tokens, right, count = 0.0, 0, 0, 0
         for rows in groups:
             batch = batch_of(rows, share, False, device_of(model))
-            logits = trie.head(model, trie.hidden(model, batch))
+            logits = trie.logits(model, trie.states(model, batch)[batch.places])
             total += token_nll(logits, batch.targets).item()
             tokens += len(batch.targets)
             wrong = batch.owners[(logits.argmax(-1) != batch.targets)[batch.pick]]
@@ -94,12 +94,8 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
 
 def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Run it; returns the summary that is also written to out/run.json."""
-    with processes.started(args.processes, work, args, quiet):
+    with processes.started(args.processes, work, args, processes.quiet):
         return work(args, say)
-
-
-def quiet(text: str) -> None:
-    """What the processes beside the first one say."""
 
 
 def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
@@ -119,15 +115,7 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         tokenizer = models.load_tokenizer(out / "tokenizer")
         dialect, model = "compact", models.make(args.shape, tokenizer, args.seed)
     else:
-        model, tokenizer = models.load(args.model)
-        dialect = models.dialect_of(args.model)
-        if hasattr(model, "merge_and_unload"):
-            if args.lora:
-                raise UsageError(f"{args.model} is an adapter already; without --lora it is merged, and all weights are trained")
-            model = model.merge_and_unload().requires_grad_(True)
-        if args.lora:
-            torch.manual_seed(args.seed)
-            model = models.with_lora(model, args.lora, 2 * args.lora)
+        model, tokenizer, dialect = models.to_train(args.model, args.lora, out / "base", args.seed)
     encode = encoder_for(tokenizer, dialect)
     train, report = data.read(files, encode, args.context, args.limit)
     say("training data: " + report.text())

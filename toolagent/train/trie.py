@@ -2,7 +2,7 @@
 
     tree = flat([chosen, rejected])              # the tokens of a prefix tree in depth-first order: one row of a batch
     batch = collate([tree, ...])                 # padded rows; a beginning that all of them share is taken out and goes first
-    sums, lengths = sequence_log_probs(log_probs(model, batch)[batch.pick], batch.owners, batch.sequences)
+    sums, lengths = sequence_log_probs(log_probs(model, batch)[batch.pick], batch.owners, len(batch.lasts))
 
 A token sees its ancestors alone, at positions that count its depth: losses and gradients are those of the padded batch (tests/train/test_trie.py).
 The head is computed once for each pair of a place and the token it predicts. For decoders whose every layer attends to all of the past, without
@@ -43,13 +43,18 @@ class Tree:
     depths: tuple[int, ...]
     ends: tuple[int, ...]
     learned: tuple[Learned, ...]
-    sequences: int
+    lasts: tuple[int, ...]  # where the last token of each sequence stands
 
     @property
     def stem(self) -> int:
-        """How many first tokens stand before the first fork and before the first place that predicts."""
+        """How many first tokens stand before the first fork, the first place that predicts and the first end of a sequence."""
         alone = sum(1 for _ in takewhile(lambda end: end == len(self.ids), self.ends))
-        return min([alone, *(entry.place for entry in self.learned)])
+        return min([alone, *(entry.place for entry in self.learned), *self.lasts])
+
+
+def common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many first tokens two sequences share."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def flat(rows: Sequence[Row]) -> Tree:
@@ -59,10 +64,11 @@ def flat(rows: Sequence[Row]) -> Tree:
     ends: list[int] = []
     learned: list[Learned] = []
     path: list[int] = []  # where the tokens of the last sequence stand
+    lasts = [0] * len(rows)
     last: Sequence[int] = ()
     for number in sorted(range(len(rows)), key=lambda k: rows[k].ids):
         row = rows[number]
-        n = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(last, row.ids, strict=False)))
+        n = common(last, row.ids)
         for place in path[n:]:
             ends[place] = len(ids)
         path[n:] = range(len(ids), len(ids) + len(row.ids) - n)
@@ -70,10 +76,11 @@ def flat(rows: Sequence[Row]) -> Tree:
         depths += range(n, len(row.ids))
         ends += [0] * (len(row.ids) - n)
         learned += [Learned(path[t - 1], row.ids[t], row.learned[t], number) for t in range(1, len(row.ids)) if row.learned[t]]
+        lasts[number] = path[-1]
         last = row.ids
     for place in path:
         ends[place] = len(ids)
-    return Tree(tuple(ids), tuple(depths), tuple(ends), tuple(learned), len(rows))
+    return Tree(tuple(ids), tuple(depths), tuple(ends), tuple(learned), tuple(lasts))
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class Batch:
     pick: torch.Tensor  # (M,) in 0 .. U - 1
     kinds: torch.Tensor  # (M,)
     owners: torch.Tensor  # (M,) in 0 .. N - 1: trees in turn, and their sequences in the order that `flat` was given
-    sequences: int  # N
+    lasts: torch.Tensor  # (N,) in the flattened (B * S): where each sequence ends
 
     def to(self, device: Any) -> Batch:
         moved: dict[str, Any] = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
@@ -105,7 +112,7 @@ def collate(trees: Sequence[Tree], kinds: Sequence[int] = (1, 2), share: bool = 
     ends = torch.full((len(trees), width), width)
     pairs: dict[tuple[int, int], int] = {}
     entries: list[tuple[int, int, int]] = []  # (pair, kind, owner)
-    first = 0
+    lasts: list[int] = []
     for k, tree in enumerate(trees):
         n = len(tree.ids) - stem
         ids[k, :n] = torch.tensor(tree.ids[stem:], dtype=torch.long)
@@ -114,13 +121,14 @@ def collate(trees: Sequence[Tree], kinds: Sequence[int] = (1, 2), share: bool = 
         for place, token, kind, sequence in tree.learned:
             if kind in kinds:
                 pair = pairs.setdefault((k * width + place - stem, token), len(pairs))
-                entries.append((pair, kind, first + sequence))
-        first += tree.sequences
+                entries.append((pair, kind, len(lasts) + sequence))
+        lasts += [k * width + place - stem for place in tree.lasts]
     chains = all(tree.ends == (len(tree.ids),) * len(tree.ids) for tree in trees)
     mask = None if chains and not stem else seen(ends[:1].fill_(width) if chains else ends, stem)
     places, targets = torch.tensor(list(pairs), dtype=torch.long).view(-1, 2).unbind(1)
     pick, kind_of, owners = torch.tensor(entries, dtype=torch.long).view(-1, 3).unbind(1)
-    return Batch(torch.tensor(trees[0].ids[:stem], dtype=torch.long), ids, positions, mask, places, targets, pick, kind_of, owners, first)
+    shared = torch.tensor(trees[0].ids[:stem], dtype=torch.long)
+    return Batch(shared, ids, positions, mask, places, targets, pick, kind_of, owners, torch.tensor(lasts))
 
 
 def common_stem(trees: Sequence[Tree]) -> int:
@@ -136,14 +144,13 @@ def seen(ends: torch.Tensor, stem: int) -> torch.Tensor:
     return torch.nn.functional.pad(own, (stem, 0), value=True)[:, None]
 
 
-def hidden(model: Any, batch: Batch) -> torch.Tensor:
-    """The last layer's states at the places that predict: (U, H). The stem goes through the model once; its keys and values are expanded,
-    not copied, to all rows."""
+def states(model: Any, batch: Batch) -> torch.Tensor:
+    """The last layer's states, (B * S, H). The stem goes through the model once; its keys and values are expanded, not copied, to all rows."""
     body = unwrapped(model).base_model
     if batch.mask is None:
-        states = body(input_ids=batch.ids, use_cache=False).last_hidden_state  # (B, S, H)
+        found = body(input_ids=batch.ids, use_cache=False).last_hidden_state  # (B, S, H)
     elif not len(batch.stem):
-        states = body(input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False).last_hidden_state
+        found = body(input_ids=batch.ids, attention_mask=batch.mask, position_ids=batch.positions, use_cache=False).last_hidden_state
     else:
         from transformers import DynamicCache
 
@@ -151,8 +158,8 @@ def hidden(model: Any, batch: Batch) -> torch.Tensor:
         rows = len(batch.ids)
         cache = DynamicCache([(c.keys.expand(rows, -1, -1, -1), c.values.expand(rows, -1, -1, -1)) for c in layers])
         more = {"attention_mask": batch.mask, "position_ids": batch.positions, "past_key_values": cache, "use_cache": True}
-        states = body(input_ids=batch.ids, **more).last_hidden_state
-    return states.flatten(0, 1)[batch.places]
+        found = body(input_ids=batch.ids, **more).last_hidden_state
+    return found.flatten(0, 1)
 
 
 def unwrapped(model: Any) -> Any:
@@ -160,26 +167,26 @@ def unwrapped(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def head(model: Any, states: torch.Tensor) -> torch.Tensor:
+def logits(model: Any, places: torch.Tensor) -> torch.Tensor:
     """States (U, H) -> logits (U, V), with what some families do behind the head (Cohere, Granite: scaled; Gemma 2: capped)."""
     base = unwrapped(model)
-    logits: torch.Tensor = base.get_output_embeddings()(states)
+    found: torch.Tensor = base.get_output_embeddings()(places)
     scale = getattr(base.config, "logit_scale", 1.0) / getattr(base.config, "logits_scaling", 1.0)
     if scale != 1.0:  # a pass over (U, V), forward and backward, is a tenth of a step of a small model
-        logits = logits * scale
+        found = found * scale
     cap = getattr(base.config, "final_logit_softcapping", None)
-    return torch.tanh(logits / cap) * cap if cap else logits
+    return torch.tanh(found / cap) * cap if cap else found
 
 
 def log_probs(model: Any, batch: Batch, at_once: int = AT_ONCE) -> torch.Tensor:
     """log p of each learned token after its place: (U,) in float32. Beyond `at_once` places the logits of a piece are computed again in the
     backward pass, so that (U, V) never stands in memory whole."""
 
-    def piece(states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return token_log_probs(head(model, states), targets)
+    def piece(places: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return token_log_probs(logits(model, places), targets)
 
-    states = hidden(model, batch)
-    if len(states) <= at_once:
-        return piece(states, batch.targets)
-    pieces = zip(states.split(at_once), batch.targets.split(at_once), strict=True)
+    predicting = states(model, batch)[batch.places]
+    if len(predicting) <= at_once:
+        return piece(predicting, batch.targets)
+    pieces = zip(predicting.split(at_once), batch.targets.split(at_once), strict=True)
     return torch.cat([checkpoint(piece, s, t, use_reentrant=False) for s, t in pieces])

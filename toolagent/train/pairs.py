@@ -1,0 +1,113 @@
+"""Preferences as rows: JSONL of {"prompt", "chosen", "rejected", "tools", "margin"} -> pairs that share their prompt, steps that share a history.
+
+A pair's prompt is one beginning of two sequences; of a trajectory, the prompt of a later step holds that of an earlier one. `families` finds
+both by the tokens alone: a family is one tree (train/trie.py), whose every token goes through the model once.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from toolagent.errors import DataError
+from toolagent.train import rows as data
+from toolagent.train.encode import Encoder, Row
+from toolagent.train.trie import Tree, common, flat
+from toolagent.types import Conversation, PreferencePair
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one prompt; `learned` of each row is 1 on the answer's own tokens alone."""
+
+    chosen: Row
+    rejected: Row
+    margin: float = 0.0
+    name: str = ""
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        return self.chosen.ids[: self.chosen.learned.index(1)]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Pairs of which each prompt begins with the one before: the steps of a trajectory, or a pair by itself."""
+
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def tree(self) -> Tree:
+        return flat([row for pair in self.pairs for row in (pair.chosen, pair.rejected)])
+
+
+def last_turns(row: Row, before: int) -> Row:
+    """The row with its first `before` stretches of assistant's tokens, and its requests, not learned."""
+    learned = bytearray(row.learned)
+    stretch = 0
+    for t, kind in enumerate(row.learned):
+        stretch += kind == 1 and (t == 0 or row.learned[t - 1] != 1)
+        if kind != 1 or stretch <= before:
+            learned[t] = 0
+    return replace(row, learned=bytes(learned))
+
+
+def pair_of(preference: PreferencePair, encode: Encoder, name: str) -> Pair:
+    said = preference.prompt.messages
+    before = sum(m.role == "assistant" for m in said)
+    rows = []
+    for turns in (preference.chosen, preference.rejected):
+        rows.append(last_turns(encode(Conversation((*said, *turns), preference.prompt.tools), name), before))
+    return Pair(rows[0], rows[1], preference.margin, name)
+
+
+def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: int = 0) -> tuple[list[Pair], data.Report]:
+    """Pairs that fit the context and differ; the others are counted. Raises DataError with path and line for a malformed one."""
+    pairs: list[Pair] = []
+    report = data.Report()
+    for place, number, line in data.lines(paths):
+        try:
+            found = json.loads(line)
+            pair = pair_of(PreferencePair.from_json(found), encode, str((found.get("meta") or {}).get("id") or number))
+        except data.FAULTS as error:
+            raise DataError(f"{place}: {error}") from error
+        if max(len(pair.chosen.ids), len(pair.rejected.ids)) > context:
+            report.dropped[f"longer than {context} tokens"] += 1
+        elif pair.chosen.ids == pair.rejected.ids:
+            report.dropped["chosen and rejected are the same"] += 1
+        elif 1 not in pair.chosen.learned or 1 not in pair.rejected.learned:
+            report.dropped["no assistant turn to learn"] += 1
+        else:
+            pairs.append(pair)
+            for row in (pair.chosen, pair.rejected):
+                report.count(row)
+        if limit and len(pairs) >= limit:
+            break
+    if not pairs:
+        raise DataError(f"{', '.join(map(str, paths))}: no pair to train on{report.reasons()}")
+    return pairs, report
+
+
+def families(pairs: Sequence[Pair], budget: int) -> list[Family]:
+    """The pairs, those together whose prompts grow out of each other, up to a budget of tokens a tree."""
+    found: list[list[Pair]] = []
+    tokens = 0
+    for pair in sorted(pairs, key=lambda pair: pair.prompt):
+        last = found[-1][-1] if found else None
+        grown = last is not None and pair.prompt[: len(last.prompt)] == last.prompt
+        new = len(pair.chosen.ids) + len(pair.rejected.ids) - len(pair.prompt)
+        if last is not None and grown and tokens + new - (had := common(pair.prompt, last.chosen.ids)) <= budget:
+            found[-1].append(pair)
+            tokens += new - had
+        else:
+            found.append([pair])
+            tokens = new
+    return [Family(tuple(some)) for some in found]
+
+
+def batches(some: Sequence[Family], budget: int, most: int, rng: random.Random) -> list[list[Family]]:
+    return data.batches(some, budget, most, rng, lambda family: family.pairs[0].chosen, lambda family: len(family.tree.ids))
