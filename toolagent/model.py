@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,12 +144,14 @@ def with_lora(model: Any, rank: int = 16, alpha: int = 32) -> Any:
     return get_peft_model(model, config)
 
 
-def save(model: Any, tokenizer: Any, path: pathlib.Path, dialect: str) -> None:
-    """Weights (or adapter), tokenizer and dialect, into a directory that appears whole (temporary sibling + rename)."""
+def save(model: Any, tokenizer: Any, path: pathlib.Path, dialect: str, also: Callable[[pathlib.Path], None] | None = None) -> None:
+    """Weights (or adapter), tokenizer and dialect, and what `also` writes, into a directory that appears whole (temporary sibling + rename)."""
     with whole_directory(path) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         (temporary / "dialect").write_text(dialect + "\n", "utf-8")
+        if also:
+            also(temporary)
         for file in temporary.iterdir():
             file.chmod(0o644)  # safetensors writes for its owner alone
 

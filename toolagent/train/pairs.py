@@ -28,6 +28,7 @@ class Pair:
     rejected: Row
     margin: float = 0.0
     name: str = ""
+    objective: str = "overall"  # in what respect the chosen one is better: meta.objective
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -72,7 +73,9 @@ def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: in
     for place, number, line in data.lines(paths):
         try:
             found = json.loads(line)
-            pair = pair_of(PreferencePair.from_json(found), encode, str((found.get("meta") or {}).get("id") or number))
+            meta = found.get("meta") or {}
+            pair = pair_of(PreferencePair.from_json(found), encode, str(meta.get("id") or number))
+            pair = replace(pair, objective=str(meta.get("objective") or pair.objective))
         except data.FAULTS as error:
             raise DataError(f"{place}: {error}") from error
         if max(len(pair.chosen.ids), len(pair.rejected.ids)) > context:
