@@ -171,8 +171,9 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         return {"loss": total / len(every), "accuracy": sum(every) / len(every), **named}
 
     state = fit(scorer, lambda rng: batched(train, rng), loss, args, out, validate=validate if groups else None, say=say, resume=args.resume)
-    summary = {"args": asdict(args), "objectives": objectives, "steps": state.step, "pairs": len(found), "minutes": state.seconds / 60}
-    summary["best"] = state.best if math.isfinite(state.best) else None
+    parameters = sum(p.numel() for p in scorer.parameters())
+    summary = {"args": asdict(args), "objectives": objectives, "parameters": parameters, "steps": state.step, "pairs": len(found)}
+    summary |= {"minutes": state.seconds / 60, "best": state.best if math.isfinite(state.best) else None}
     if processes.number() == 0:
         save(scorer, tokenizer, out / "model", dialect)
         with whole_file(out / "run.json") as file:
