@@ -658,6 +658,27 @@ def test_a_configuration_is_strict(toolagent, tmp_path, text, says):
     assert code == 2 and says in sentence(err) and "sft.yaml" in err
 
 
+@pytest.mark.parametrize("trainer", ["reward", "dpo"])
+def test_training_on_preferences(toolagent, chatty, tmp_path, trainer):
+    def said(role, content):
+        return {"role": role, "content": content}
+
+    rows = [
+        {"prompt": [said("user", f"bed {k}?")], "chosen": [said("assistant", "wet")], "rejected": [said("assistant", "dry")]} for k in range(6)
+    ]
+    train, valid = lines(tmp_path / "train.jsonl", *rows[:4]), lines(tmp_path / "valid.jsonl", *rows[4:])
+    words = ["train", trainer, "--model", chatty.model, "--data", train, "--out", tmp_path / "run", "--threads", 1, "--epochs", 1]
+    code, out, err = toolagent(*words, "--valid", valid, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["pairs"] == 4 and told["best"] > 0 and told["parameters"] > 1000, err
+    assert "chosen and rejected" not in err and (tmp_path / "run" / "model" / "config.json").exists()
+    code, _, err = toolagent(*words[:-2], "--data", lines(tmp_path / "same.jsonl", rows[0] | {"rejected": rows[0]["chosen"]}), "--limit", 1)
+    assert code == 0, err
+    (tmp_path / "bad.jsonl").write_text('{"prompt": []}\n')
+    code, _, err = toolagent("train", trainer, "--model", chatty.model, "--data", tmp_path / "bad.jsonl", "--out", tmp_path / "bad")
+    assert code == 2 and "bad.jsonl:1" in sentence(err) and not (tmp_path / "bad").exists()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_interrupt_in_training_leaves_a_whole_checkpoint(tmp_path, processes):
     import torch
