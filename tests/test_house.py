@@ -181,6 +181,8 @@ QUICK = {  # what a slow command is shortened by when it is run here
     "data synthesize": ["--n", "64", "--valid", "32", "--workers", "1"],
     "train sft": ["--minutes", "0", "--epochs", "1", "--limit", "48", "--width", "32", "--layers", "1", "--heads", "2",
                   "--kv-heads", "1", "--hidden", "64", "--vocabulary", "400", "--threads", "1"],
+    "train dpo": ["--threads", "1"],
+    "train reward": ["--threads", "1"],
     "bench plans": ["--limit", "1"],
     "export bundle": ["--type", "f32"],
 }  # fmt: skip
@@ -242,7 +244,7 @@ def test_every_command_of_the_readme_runs(chatty, tmp_path):
     for name, code in re.findall(r"^```python\n# (\S+\.py)\n(.*?)^```", README, re.M | re.S):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(code, "utf-8")
-    for form, file in (("toml", "policy.toml"), ("json", "mytools/seeds.jsonl")):
+    for form, file in (("toml", "policy.toml"), ("json", "mytools/seeds.jsonl"), ("jsonl", "pairs.jsonl")):
         (block,) = re.findall(rf"^```{form}\n(.*?)^```", README, re.M | re.S)
         (tmp_path / file).write_text(block, "utf-8")
     for folder in ("benchmarks", "examples"):

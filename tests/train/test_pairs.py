@@ -61,6 +61,7 @@ def test_a_preference_is_written_as_it_is_read():
         ({"rejected": "no"}, "rejected must be a non-empty list"),
         ({"prompt": []}, "non-empty list of messages"),
         ({"chosen": [said("parrot", "2")]}, "role"),
+        ({"rejected": [said("assistant", "") | {"tool_calls": [{"function": {"name": "add", "arguments": {}}}]}]}, "calls 'add'"),
     ],
 )
 def test_a_malformed_preference_is_named(tmp_path, encode, change, says):

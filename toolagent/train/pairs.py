@@ -62,7 +62,9 @@ def pair_of(preference: PreferencePair, encode: Encoder, name: str) -> Pair:
     before = sum(m.role == "assistant" for m in said)
     rows = []
     for turns in (preference.chosen, preference.rejected):
-        rows.append(last_turns(encode(Conversation((*said, *turns), preference.prompt.tools), name), before))
+        conversation = Conversation((*said, *turns), preference.prompt.tools)
+        data.check_calls(conversation)
+        rows.append(last_turns(encode(conversation, name), before))
     return Pair(rows[0], rows[1], preference.margin, name)
 
 
