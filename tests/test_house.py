@@ -181,6 +181,7 @@ QUICK = {  # what a slow command is shortened by when it is run here
     "data synthesize": ["--n", "64", "--valid", "32", "--workers", "1"],
     "train sft": ["--minutes", "0", "--epochs", "1", "--limit", "48", "--width", "32", "--layers", "1", "--heads", "2",
                   "--kv-heads", "1", "--hidden", "64", "--vocabulary", "400", "--threads", "1"],
+    "train distill": ["--threads", "1", "--limit", "16"],
     "train dpo": ["--threads", "1"],
     "train reward": ["--threads", "1"],
     "bench plans": ["--limit", "1"],

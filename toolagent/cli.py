@@ -36,6 +36,7 @@ COMMANDS = {  # command: (page, function on it, what it does)
     "data report": ("data", "report_", "what a file of conversations, cases or seeds holds"),
     "data import": ("data", "import_", "other people's files as cases"),
     "train sft": ("train", "sft", "train a model on conversations, from scratch or from a given one"),
+    "train distill": ("train", "distill", "train a model to say what a larger one would"),
     "train reward": ("train", "reward", "train a reward model on preferences"),
     "train dpo": ("train", "dpo", "tune a model on preferences"),
     "export gguf": ("export", "gguf", "a model directory as one GGUF, checked against torch"),

@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint.torch, "save", full)
     with pytest.raises(ToolagentError, match=r"checkpoint\.pt cannot be written: .*is the disk full\?"):
         run(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "log.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "log.jsonl", "record.json"]
     assert torch.load(tmp_path / "checkpoint.pt")["progress"]["step"] == 4
 
 

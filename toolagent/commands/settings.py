@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,67 +82,83 @@ def flags(module: str) -> Any:
     return add
 
 
-def from_file(path: str, fields: list[Field]) -> dict[str, Any]:
-    """The settings of a YAML file, by name. Raises DataError: an unknown key, with the nearest; a value of another type."""
+def from_file(path: str, fields: list[Field]) -> dict[tuple[str, ...], Any]:
+    """The settings of a YAML file, by the path of their field; `context: 512` is for all fields of that name, as a flag is, where none of them
+    is said by its path (`shape: {context: 512}`). Raises DataError, with path and line: an unknown key, with the nearest; a key that is said
+    twice; a value of another type."""
     try:
         import yaml
     except ImportError as error:
         raise UsageError("--config needs PyYAML: pip install 'toolagent[train]'") from error
     from toolagent.toolbox import nearest
 
+    found: dict[tuple[str, ...], Any] = {}
+    by_name: dict[tuple[str, ...], Any] = {}
+    lines: dict[tuple[str, ...], int] = {}
     try:
-        data = yaml.safe_load(pathlib.Path(path).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        loader = yaml.SafeLoader(pathlib.Path(path).read_text("utf-8"))
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise DataError(f"{path}: must be settings, one 'key: value' a line")
+        rooms = {field.path[:-1] for field in fields}
+        for key, name, value, line in keys_of(root, rooms):
+            place = f"{path}:{line}"
+            if name in lines:
+                raise DataError(f"{place}: {key!r} is said twice; first in line {lines[name]}")
+            lines[name] = line
+            same = [field for field in fields if len(name) == 1 and field.name == name[0]]
+            wanted = [field for field in fields if field.path == name] or same
+            if name in rooms:
+                own = ", ".join(field.name for field in fields if field.path[:-1] == name)
+                raise DataError(f"{place}: {key} must hold settings of its own ({own})")
+            if not wanted:
+                raise DataError(f"{place}: unknown key {key!r}{nearest(key, [field.name for field in fields])}")
+            found[wanted[0].path] = typed(loader.construct_object(value, deep=True), wanted[0], place)
+            by_name |= {field.path: found[wanted[0].path] for field in same}
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DataError(f"{path}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: must be settings, one 'key: value' a line")
-    known: dict[str, Field] = {}
-    for field in fields:
-        known.setdefault(field.name, field)
-        known[".".join(field.path)] = field
-    found: dict[str, Any] = {}
-    for key, value in flat(data):
-        wanted = known.get(key.replace("-", "_"))
-        if wanted is None:
-            raise DataError(f"{path}: unknown key {key!r}{nearest(key, [field.name for field in fields])}")
-        found[wanted.name] = typed(value, wanted, path)
-    return found
+    return {**by_name, **found}
 
 
-def flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for key, value in data.items():
-        rows += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-    return rows
+def keys_of(node: Any, rooms: Collection[tuple[str, ...]], room: tuple[str, ...] = ()) -> list[tuple[str, tuple[str, ...], Any, int]]:
+    """(key as it is written, its path, YAML node of its value, line); `rooms` are opened (`shape: {width: 3}`), after the keys beside them."""
+    rows, inner = [], []
+    for key, value in node.value:
+        name = (*room, *str(key.value).replace("-", "_").split("."))
+        if name in rooms and value.id == "mapping":
+            inner += keys_of(value, rooms, name)
+        else:
+            rows.append((".".join((*room, str(key.value))), name, value, key.start_mark.line + 1))
+    return rows + inner
 
 
-def typed(value: Any, field: Field, path: str) -> Any:
-    """The value as its field wants it: 1e-3 is a float although YAML reads a text, a lone file is a list of one."""
+def typed(value: Any, field: Field, place: str) -> Any:
+    """The value as its field wants it: 1e-3 is a float although YAML reads a text, a lone file is a list of one. Raises DataError."""
+    key = ".".join(field.path)
     names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
     if field.kind.startswith("tuple"):
         items = value if isinstance(value, list) else [value]
         if all(isinstance(item, str) for item in items):
             return tuple(items)
-        raise DataError(f"{path}: {field.name} must be a list of files, not {value!r}")
+        raise DataError(f"{place}: {key} must be a list of files, not {value!r}")
     try:
-        if field.kind == "float" and not isinstance(value, bool):
+        if field.kind == "float" and not isinstance(value, bool) and math.isfinite(float(value)):
             return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    if type(value).__name__ == field.kind:
+    if field.kind != "float" and type(value).__name__ == field.kind:
         return value
-    raise DataError(f"{path}: {field.name} must be {names[field.kind]}, not {value!r}")
+    raise DataError(f"{place}: {key} must be {names[field.kind]}, not {value!r}")
 
 
-def settings_of(fields: list[Field], given: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(given: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
     """{"lr": ..., "shape": {"width": ...}} of what was given; the rest keeps the defaults of the page."""
     found: dict[str, Any] = {}
-    for field in fields:
-        if field.name in given:
-            place = found
-            for key in field.path[:-1]:
-                place = place.setdefault(key, {})
-            place[field.name] = given[field.name]
+    for path, value in given.items():
+        place = found
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = value
     return found
 
 
@@ -149,4 +166,5 @@ def gathered(module: str, config: str | None, given: Mapping[str, Any]) -> dict[
     """What the file says, and over it what the flags say: the arguments of the page's Args."""
     fields = fields_of(module, "Args")
     said = {name: value for name, value in given.items() if value not in (None, ())}
-    return settings_of(fields, {**(from_file(config, fields) if config else {}), **said})
+    flagged = {field.path: said[field.name] for field in fields if field.name in said}
+    return settings_of({**(from_file(config, fields) if config else {}), **flagged})

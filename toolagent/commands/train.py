@@ -61,6 +61,15 @@ def sft(config: str | None, as_json: bool, **given: Any) -> int:
     return run("sft", config, given, as_json, BUNDLE)
 
 
+@trainer("distill")
+def distill(config: str | None, as_json: bool, **given: Any) -> int:
+    """Train a model to say what a larger one would. The teacher's answers are kept on disk; --resume goes on from a checkpoint.
+
+    Example: toolagent train distill --model runs/small/model --teacher runs/large/model --data data/desktop/train.jsonl --out runs/distill
+    """
+    return run("distill", config, given, as_json, BUNDLE)
+
+
 @trainer("reward")
 def reward(config: str | None, as_json: bool, **given: Any) -> int:
     """Train a reward model on preferences. Ctrl-C saves a checkpoint; --resume goes on from it.

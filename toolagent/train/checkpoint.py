@@ -1,4 +1,4 @@
-"""What a run leaves on disk to go on from: trained weights, optimisers, how far it came, torch's random state.
+"""What a run leaves on disk to go on from: trained weights, optimisers, how far it came and how well, torch's random state.
 
 A file appears whole or not at all (temporary sibling + rename). Left out: weights that are not trained.
 """
@@ -9,12 +9,13 @@ import math
 import os
 import pathlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from toolagent.errors import ToolagentError, UsageError
+from toolagent.train import memory
 
 
 @dataclass
@@ -29,6 +30,10 @@ class Progress:
     best: float = math.inf
     worse: int = 0
     checked: int = -1  # the step of the last validation
+    running: float = 0.0  # mean training loss of about the last 20 steps, nats a learned token
+    gap: float = math.nan  # validation loss less that, at the last validation
+    checks: list[list[float]] = field(default_factory=list)  # [training loss, validation loss] of the last validations
+    warned: bool = False  # that the training rows are learned by heart
 
 
 def trained(model: Any) -> dict[str, torch.Tensor]:
@@ -42,6 +47,8 @@ def put(value: Any, path: pathlib.Path) -> None:
         torch.save(value, temporary)
         os.replace(temporary, path)
     except RuntimeError as error:  # so torch tells of a full disk
+        if memory.ran_out(error):
+            raise
         raise ToolagentError(f"{path} cannot be written: {str(error).splitlines()[0]}; is the disk full?") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -6,8 +6,6 @@ Left out: several processes, mixed precision, the random state of a GPU (of use 
 
 from __future__ import annotations
 
-import json
-import os
 import pathlib
 import random
 import time
@@ -18,9 +16,10 @@ from typing import Any, TypeVar
 import torch
 
 from toolagent.errors import ToolagentError, UsageError
-from toolagent.train import processes
+from toolagent.train import memory, processes, record
 from toolagent.train.checkpoint import Progress, put, restored, trained
 from toolagent.train.muon import Muon
+from toolagent.train.watch import Watch, needs_tensorboard
 
 Batches = Callable[[random.Random], list[Any]]
 
@@ -56,6 +55,8 @@ class FitArgs:
     """CPU threads of a process (0: the cores, shared by the processes)"""
     processes: int = 1
     """processes that share the work of each step, on CPU; one a core is fastest for a small model"""
+    tensorboard: bool = False
+    """write events for TensorBoard to OUT/tensorboard"""
 
 
 Settings = TypeVar("Settings", bound=FitArgs)
@@ -99,15 +100,20 @@ def fit(
     validate: Callable[[Any], dict[str, float]] | None = None,
     say: Callable[[str], None] = print,
     resume: bool = False,
+    run: FitArgs | None = None,
 ) -> Progress:
     """Train in place; `loss(model, batch)` gives (summed loss, number of learned tokens). Leaves the best weights, by validate()["loss"].
 
     An optimiser step sums token losses over its batches and divides by their tokens, so that its gradient does not depend on how rows
     fell into batches. Checkpoints go to out/checkpoint.pt (whole or not at all); Ctrl-C saves one of the last whole step and re-raises. A
-    loss or gradient that is no number raises with the rows' names. Without `resume`, what an older run left in `out` is removed.
+    loss or gradient that is no number raises with the rows' names; where memory runs out, the error says which setting to change. Without
+    `resume`, what an older run left in `out` is removed. `out` gets record.json before the first step, and what watch.py writes.
+    `run`: the settings of the whole run, where `args` are those of a stretch of it.
     """
     if args.epochs <= 0 and args.minutes <= 0:
         raise UsageError("give --epochs or --minutes: nothing else ends the run")
+    if args.tensorboard:
+        needs_tensorboard()
     if args.threads:
         torch.set_num_threads(args.threads)
     first = processes.number() == 0
@@ -127,7 +133,10 @@ def fit(
             best.unlink(missing_ok=True)
     processes.same_weights(model)
     generator = torch.get_rng_state()
-    log = open(out / "log.jsonl" if first else os.devnull, "a" if resume else "w", encoding="utf-8")  # noqa: SIM115 (closed in the finally below)
+    device = next(model.parameters()).device
+    if first:
+        record.write(out, args, device, resume, run)
+    watch = Watch(out, args, say, state, resume, first)
     started = time.monotonic() - state.seconds
     model.train()
     plan = batches(random.Random(f"{args.seed}:{state.epoch}"))
@@ -137,10 +146,6 @@ def fit(
         by_rows = rows / total_rows if total_rows > 0 else 0.0
         by_time = (time.monotonic() - started) / (args.minutes * 60) if args.minutes > 0 else 0.0
         return max(by_rows, by_time)
-
-    def note(**row: Any) -> None:
-        log.write(json.dumps({"step": state.step, **row}) + "\n")
-        log.flush()
 
     def save() -> None:
         if not first:
@@ -162,11 +167,10 @@ def fit(
             put(trained(model), best)
         state.best, state.worse = (found["loss"], 0) if better else (state.best, state.worse + 1)
         state.checked = state.step
-        note(valid=found)
-        say(f"step {state.step}: " + "  ".join(f"valid {k} {v:.4f}" for k, v in found.items()) + ("  (best)" if better else ""))
+        watch.validated(state, found, better, time.monotonic() - started)
         return bool(args.patience and state.worse >= args.patience)
 
-    running, tokens_seen, since = 0.0, 0, time.monotonic()
+    tokens_seen, since = 0, time.monotonic()
     whole = True  # no optimiser is in the middle of its step
     torch.set_flush_denormal(True)  # softmax tails underflow, and a CPU is slow on denormal numbers
     try:
@@ -189,6 +193,7 @@ def fit(
                 if not torch.isfinite(value):
                     raise ToolagentError(f"the loss is {value.item()} at step {state.step}; rows of the batch: {names(batch)}. Lower --lr")
                 value.backward()
+                watch.batch(batch, value.item())
                 sums, counts = sums + value.item(), counts + int(count)
             seen = state.rows + sum(len(b) for b in taken)
             sums, tokens, done = processes.summed(model, (sums, counts, share(seen) if first else 0.0))
@@ -206,15 +211,13 @@ def fit(
             state.step, state.rows, state.epoch, state.batch = state.step + 1, seen, epoch, at
             generator = torch.get_rng_state()
             whole = True
-            running = 0.95 * running + 0.05 * sums / max(counts, 1) if running else sums / max(counts, 1)
+            state.running = 0.95 * state.running + 0.05 * sums / max(counts, 1) if state.running else sums / max(counts, 1)
             tokens_seen += counts
             if state.step % 20 == 0:
                 seconds = time.monotonic() - started
                 speed = tokens_seen / (time.monotonic() - since)
                 left = max(seconds / max(done, 1e-6) * (1 - done), 0.0)
-                note(loss=running, rows=state.rows, seconds=round(seconds, 1))
-                pace = f"{speed:.0f} learned tokens/s  {seconds / 60:.1f} min, {left / 60:.1f} left"
-                say(f"step {state.step}  loss {running:.4f}  rows {state.rows}  {pace}")
+                watch.trained(state, speed, seconds, left, device)
             stop = state.step % args.valid_every == 0 and bool(processes.from_first(check()))
             if stop or state.checked == state.step or state.step % args.checkpoint_every == 0:
                 save()
@@ -228,8 +231,13 @@ def fit(
             save()
         say("interrupted" + ("; the checkpoint is whole: go on with --resume" if checkpoint.exists() else " before its first step"))
         raise
+    except (RuntimeError, MemoryError) as error:
+        if memory.ran_out(error):
+            saved = checkpoint if checkpoint.exists() else None
+            raise ToolagentError(memory.advice(error, args, state.step, saved)) from error
+        raise
     finally:
-        log.close()
+        watch.close()
         torch.set_flush_denormal(False)  # it is the processor's state, not the run's
     if validate is not None and best.exists():
         model.load_state_dict(torch.load(best, weights_only=True), strict=False)

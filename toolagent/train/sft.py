@@ -5,7 +5,7 @@
 JSONL conversations -> groups that show the same tools -> token loss on the assistant's words and its end of turn. The tools of a group are
 computed once per batch and attended to by all its rows: on full-attention models without dropout; others run padded, and the run says so.
 From scratch the prompts grow: copying is learned several times sooner behind a short one (docs/DIARY.md), so a run has three parts.
-Left out: preference data (train/dpo.py), distillation.
+Left out: preference data (dpo.py), a teacher's distributions (distill.py).
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         last = part is parts[-1]
         loss = make_loss(share, part.args.request_weight)
         check = validate if last else None
-        states.append(fit(model, batches, loss, part.args, out / part.name, validate=check, say=say, resume=args.resume))
+        states.append(fit(model, batches, loss, part.args, out / part.name, validate=check, say=say, resume=args.resume, run=args))
     if processes.number() == 0:
         models.save(model, tokenizer, out / "model", dialect)
     best = states[-1].best if math.isfinite(states[-1].best) else None
