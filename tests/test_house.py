@@ -183,6 +183,7 @@ QUICK = {  # what a slow command is shortened by when it is run here
                   "--kv-heads", "1", "--hidden", "64", "--vocabulary", "400", "--threads", "1"],
     "train distill": ["--threads", "1", "--limit", "16"],
     "train dpo": ["--threads", "1"],
+    "train ppo": ["--threads", "1", "--steps", "1", "--prompts", "2", "--answers", "2", "--max-tokens", "8", "--limit", "4"],
     "train reward": ["--threads", "1"],
     "bench plans": ["--limit", "1"],
     "export bundle": ["--type", "f32"],

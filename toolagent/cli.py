@@ -39,6 +39,7 @@ COMMANDS = {  # command: (page, function on it, what it does)
     "train distill": ("train", "distill", "train a model to say what a larger one would"),
     "train reward": ("train", "reward", "train a reward model on preferences"),
     "train dpo": ("train", "dpo", "tune a model on preferences"),
+    "train ppo": ("train", "ppo", "train against a reward that is a Python function"),
     "export gguf": ("export", "gguf", "a model directory as one GGUF, checked against torch"),
     "export bundle": ("export", "bundle", "a directory that runs on a device: model, tools, rules, hashes"),
     "bench plans": ("bench", "plans", "measure plans against gold plans"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,10 +31,10 @@ def run(page: str, config: str | None, given: dict[str, Any], as_json: bool, the
         settings["shape"] = models.Shape(**shape)
     quiet()
     summary = trainer.main(trainer.Args(**settings), say)
-    best = summary["best"] if summary["best"] is not None and math.isfinite(summary["best"]) else None
+    best = summary.get("best")
     text = f"{summary['parameters'] / 1e6:.1f}M parameters, {summary['steps']} steps, {summary['minutes']:.1f} minutes"
     text += f", best validation loss {best:.4f}" if best is not None else ""
-    answer(as_json, json.loads(json.dumps(summary | {"best": best})), text + "\n" + then.format(out=summary["args"]["out"]))
+    answer(as_json, json.loads(json.dumps(summary)), text + "\n" + then.format(out=summary["args"]["out"]))
     return 0
 
 
@@ -86,3 +85,12 @@ def dpo(config: str | None, as_json: bool, **given: Any) -> int:
     Example: toolagent train dpo --model runs/sft/model --data data/pairs/train.jsonl --valid data/pairs/valid.jsonl --out runs/dpo --epochs 1
     """
     return run("dpo", config, given, as_json, BUNDLE)
+
+
+@trainer("ppo")
+def ppo(config: str | None, as_json: bool, **given: Any) -> int:
+    """Train against a reward that is a Python function: PPO, GRPO or RLOO. Ctrl-C keeps the last whole step; --resume goes on from it.
+
+    Example: toolagent train ppo --model runs/sft/model --data data/desktop/train.jsonl --reward judge.py:score --out runs/ppo --steps 100
+    """
+    return run("ppo", config, given, as_json, BUNDLE)
