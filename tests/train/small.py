@@ -35,13 +35,76 @@ FAMILIES = {  # template, its marks, the mark that ends a turn, what stands behi
 }
 
 
-def tokenizer_of(template: str, marks: tuple[str, ...]) -> Any:
-    """Every byte is a token, and each mark; <bos> is put before plain text, as Llama and Gemma do."""
+def chatml(turn: str = "", ask: str = "", **parts: str) -> str:
+    """CHATML with something at the head of each answer, something behind the header of a prompt, and `parts` of it by other words."""
+    found = CHATML.replace(OPEN + "{{ m.content }}", OPEN + turn + "{{ m.content }}").replace(OPEN + "{% endif %}", OPEN + ask + "{% endif %}")
+    for name, text in parts.items():
+        found = found.replace(PARTS[name], text)
+    return found
+
+
+OPEN = "<|im_start|>assistant\n"
+PARTS = {
+    "result": "{{ m.content }}\n</tool_response><|im_end|>\n",
+    "call": "{{ c.function | tojson }}",
+    "end": "{% endfor %}<|im_end|>\n{% endif %}",
+    "start": "<|im_start|>system\n",
+    "last": "{% if add_generation_prompt %}",
+}
+LAST = "{% set n = namespace(q=0) %}{% for m in messages %}{% if m.role == 'user' %}{% set n.q = loop.index0 %}{% endif %}{% endfor %}"
+EMPTY = "{{ '<think>\n\n</think>\n\n' }}"
+TAG = {"call": "{{ c.function.name + c.function.arguments }}"}
+MISTRAL = (  # no header; system and tools beside the last request, the system only where that is the last message; ids of nine letters
+    LAST + "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{% if loop.index0 == n.q %}[TOOLS]" + TOOLS + "[/TOOLS]{% endif %}"
+    "[INST]{{ messages[0].content + '\n\n' if loop.last else '' }}{{ m.content }}[/INST]"
+    "{% elif m.role == 'assistant' %}{% for c in m.tool_calls or [] %}{{ '[CALLS]' if loop.first else ', ' }}"
+    "{{ raise_exception('ids of nine letters!') if c.id | length != 9 else c.id }}{{ c.function | tojson }}{% endfor %}{{ m.content }}</s>"
+    "{% elif m.role == 'tool' %}[RESULT]{{ m.tool_call_id }}{{ m.content }}[/RESULT]{% endif %}{% endfor %}"
+)
+TRAPS = {  # what real templates do to earlier turns -> the template, how many rows a conversation of two requests and three turns takes
+    "an empty thought in the newest turn alone (Qwen 3)": (chatml("{% if loop.last %}" + EMPTY + "{% endif %}"), 3),
+    "the thoughts of earlier requests go (Qwen 3.5)": (LAST + chatml("{% if loop.index0 > n.q %}" + EMPTY + "{% endif %}", "{{ '<think>\n' }}"), 2),
+    "a closed thought in the prompt alone (QwQ, Gemma 4)": (chatml("", "{{ '<think>\n</think>' }}"), 3),
+    "a thought that only the prompt opens (GLM 4.7)": (chatml("</think>", "<think>"), 3),
+    "a thought that each opens by itself (Nemotron 3)": (chatml("<think></think>", "{{ '<think>\n' }}"), 3),
+    "a newline that the last result lacks (Hermes)": (
+        chatml(result="{{ m.content }}\n</tool_response>{{ '' if loop.last else '\n' }}<|im_end|>\n"), 2
+    ),
+    "another mark at the very end (gpt-oss)": (
+        chatml(end="{% endfor %}{{ '<|return|>' if loop.last and not m.tool_calls else '<|im_end|>' }}\n{% endif %}"), 2
+    ),
+    "tools and system move (Mistral)": (MISTRAL, 3),
+    "arguments as text (functionary)": (chatml(**TAG), 1),
+    "arguments as Python's words": (chatml(call="{{ c.function.name }}{{ c.function.arguments }}"), 1),
+    "a prompt that comes unasked (Command R7B)": (chatml(last="{% if true %}"), 1),
+}  # fmt: skip
+DATED = chatml(start="<|im_start|>system\nIt is {{ strftime_now('%d %B %Y') }}, {{ date_string }}.\n")
+REFUSED = {  # template, why
+    "one call a turn": (chatml(call="{{ raise_exception('one!') if m.tool_calls | length > 1 }}{{ c.function | tojson }}"), "one call a turn"),
+    "the first call alone": (chatml(call="{% if loop.first %}{{ c.function | tojson }}{% endif %}"), "one call a turn, and the assistant makes 2"),
+    "a thought that stays open": (chatml("", "{{ '<think>\n' }}"), "opens a thought, and its answers do not close it"),
+    "a thought around the answer": (chatml("{{ '<think>\n' if loop.last }}", "{{ '<think>\n' }}"), "opens a thought, and its answers do not"),
+    "an answer that is dropped": (chatml().replace("{{ m.content }}{% for c", "{{ m.content if m.tool_calls }}{% for c"), "leaves out the answer"),
+    "words for the next turn (Command R+)": (
+        chatml(
+            end="{% endfor %}{% if not loop.last %}<|im_end|>\n{% endif %}{% endif %}",
+            last="<|im_start|>system\nWrite Action:<|im_end|>\n{% if add_generation_prompt %}",
+        ),
+        "goes on behind the answer",
+    ),
+    "an end that only the history shows (GLM)": (chatml(end="{% endfor %}{{ '' if loop.last else '<|im_end|>\n' }}{% endif %}"), "with a mark"),
+    "a count of the messages": (chatml(start="<|im_start|>system\n{{ messages | length }} messages\n"), "rewrites earlier turns"),
+}  # fmt: skip
+
+
+def tokenizer_of(template: str, marks: tuple[str, ...], merges: tuple[tuple[str, str], ...] = ()) -> Any:
+    """Every byte is a token, each mark and each of `merges`; <bos> is put before plain text, as Llama and Gemma do."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     letters = {c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    made = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    letters |= {a + b: len(letters) + i for i, (a, b) in enumerate(merges)}
+    made = Tokenizer(models.BPE(vocab=letters, merges=list(merges)))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(t, special=True) for t in ("<bos>", "<pad>", *marks)])

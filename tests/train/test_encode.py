@@ -119,6 +119,7 @@ def test_a_template_is_asked_in_training_as_when_it_runs(name):
 
 
 THINKING = FAMILIES["chatml"][0].replace("{{ m.content }}{% for c", "{{ '<think></think>' if loop.last else '' }}{{ m.content }}{% for c")
+COUNTING = FAMILIES["chatml"][0].replace("<|im_start|>system", "<|im_start|>system\n{{ messages | length }} messages")
 NO_CALLS = FAMILIES["gemma"][0].replace("{% for c in m.tool_calls or [] %}<call>{{ c.function | tojson }}{% endfor %}", "")
 NO_TOOLS = FAMILIES["chatml"][0].replace("{% for tool in tools or [] %}{{ tool | tojson }}\n{% endfor %}", "")
 NO_END = FAMILIES["chatml"][0].replace("</tool_call>{% endfor %}<|im_end|>", "</tool_call>{% endfor %}")
@@ -128,7 +129,7 @@ STRICT = "{{ raise_exception('no tools here') if tools else '' }}"
 @pytest.mark.parametrize(
     ("template", "why"),
     [
-        (THINKING, "the chat template rewrites earlier turns"),
+        (COUNTING, "the chat template rewrites earlier turns"),
         (NO_CALLS, "the chat template leaves out the tool calls"),
         (NO_TOOLS, "the chat template does not show the tools"),
         (NO_END, "the chat template does not end the assistant's turn"),

@@ -48,6 +48,14 @@ def test_stretches_before_the_answer_are_not_learned():
     assert last_turns(row, 0).learned == bytes([0, 0, 0, 1, 1, 0, 1, 0, 1])
 
 
+def test_an_answer_in_a_later_row():
+    later = Row((7, 8, 9), bytes([0, 0, 1]))
+    row = Row((7, 8), bytes([0, 1]), more=(later,))
+    assert last_turns(row, 1) == later
+    with pytest.raises(DataError, match="one turn of the assistant each"):
+        last_turns(row, 0)
+
+
 def test_a_preference_is_written_as_it_is_read():
     assert PreferencePair.from_json(ROW).to_json() == ROW | {"tools": [], "margin": 1.0}
 

@@ -105,9 +105,7 @@ class Transformers(LlamaCpp):
 
         torch.manual_seed(seed)
         tokenizer, weights = self.weights.tokenizer, self.weights
-        text = tokenizer.apply_chat_template(
-            template.messages(conversation), tools=template.tools(conversation) or None, tokenize=False, add_generation_prompt=True
-        )
+        text = template.renderer(tokenizer)(conversation, True)
         ids = torch.tensor([weights.tokens(text, special=True)], device=weights.model.device)  # (1, T)
         room = weights.context - ids.shape[1]
         if room < 64:

@@ -47,14 +47,19 @@ class Family:
 
 
 def last_turns(row: Row, before: int) -> Row:
-    """The row with its first `before` stretches of assistant's tokens, and its requests, not learned."""
-    learned = bytearray(row.learned)
-    stretch = 0
-    for t, kind in enumerate(row.learned):
-        stretch += kind == 1 and (t == 0 or row.learned[t - 1] != 1)
-        if kind != 1 or stretch <= before:
-            learned[t] = 0
-    return replace(row, learned=bytes(learned))
+    """The row with the first `before` stretches of assistant's tokens, and the requests, not learned. Raises DataError where the answer does not
+    stand in one row with what comes before it (encode.template_encoder)."""
+    parts = (row, *row.more)
+    stretch, learned = 0, bytearray()
+    for part in parts:
+        learned = bytearray(part.learned)
+        for t, kind in enumerate(part.learned):
+            stretch += kind == 1 and (t == 0 or part.learned[t - 1] != 1)
+            if kind != 1 or stretch <= before:
+                learned[t] = 0
+        if part is not parts[-1] and any(learned):
+            raise DataError("this model's chat template rewrites earlier turns: chosen and rejected must be one turn of the assistant each")
+    return replace(parts[-1], learned=bytes(learned), more=())
 
 
 def pair_of(preference: PreferencePair, encode: Encoder, name: str) -> Pair:

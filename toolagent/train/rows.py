@@ -10,7 +10,7 @@ import pathlib
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from toolagent.errors import DataError, ToolagentError
@@ -90,13 +90,14 @@ def read(paths: Sequence[pathlib.Path], encode: Encoder, context: int, limit: in
             row = encode(conversation, name)
         except FAULTS as error:
             raise DataError(f"{place}: {error}") from error
-        if len(row.ids) > context:
-            report.dropped[f"longer than {context} tokens"] += 1
-        elif 1 not in row.learned:
-            report.dropped["no assistant turn to learn"] += 1
-        else:
-            rows.append(row)
-            report.count(row)
+        for part in (row, *row.more):
+            if len(part.ids) > context:
+                report.dropped[f"longer than {context} tokens"] += 1
+            elif 1 not in part.learned:
+                report.dropped["no assistant turn to learn"] += 1
+            else:
+                rows.append(replace(part, more=()))
+                report.count(part)
         if limit and report.kept >= limit:
             break
     if not rows:
