@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_bytes_with_two_workers(made, tmp_path):
 def test_seeds_are_multiplied(tmp_path):
     seeds = tmp_path / "seeds.jsonl"
     seeds.write_text("\n".join(json.dumps(row) for row in SEEDS))
-    report = synthesize_pack(SPECS, "", tmp_path, [seeds], n=150, valid=10, workers=1)
+    report = synthesize_pack(SPECS, "", tmp_path, [seeds], n=240, valid=10, workers=1)
     assert report["seeds"] == 2
     hints = [row for row in rows(tmp_path / "train.jsonl") if "look thirsty" in request(row) and row["messages"][-1].get("tool_calls")]
     assert len({request(row) for row in hints}) > 3
