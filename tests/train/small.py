@@ -142,3 +142,22 @@ def rows_of(prefix: int, lengths: tuple[int, ...], asked: int = 3, size: int = 3
         tail = tuple(rng.randrange(3, size) for _ in range(asked + 1 + n))
         rows.append(Row(head + tail, bytes(prefix) + bytes([2] * asked + [0] + [1] * n), f"row {i}", "g"))
     return rows
+
+
+def alone(model: Any, row: Row) -> Any:
+    """Summed log-probability of a row's learned tokens, from the model's own logits: no prefix, no padding, no code of ours."""
+    import torch
+
+    log_p = torch.log_softmax(model(input_ids=torch.tensor([row.ids])).logits[0].float(), -1)
+    return sum(log_p[t - 1, row.ids[t]] for t in range(1, len(row.ids)) if row.learned[t])
+
+
+def gradients(model: Any, value: Any) -> dict[str, Any]:
+    model.zero_grad()
+    value.backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def distance(a: Any, b: Any) -> float:
+    """Relative to b."""
+    return float((a - b).norm() / b.norm().clamp_min(1e-12))

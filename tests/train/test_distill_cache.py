@@ -17,7 +17,7 @@ from toolagent import model as models  # noqa: E402
 from toolagent.errors import NoModel, ToolagentError, UsageError  # noqa: E402
 from toolagent.train import teacher_cache  # noqa: E402
 from toolagent.train.encode import Row  # noqa: E402
-from toolagent.train.teacher_cache import Answers, Question, fill, fingerprint, key_of, outline, same_words  # noqa: E402
+from toolagent.train.teacher_cache import Answers, Question, fill, fingerprint, outline, same_words  # noqa: E402
 
 LENGTHS = (3, 5, 2, 4, 6, 1, 3, 2, 5, 4)
 ALL = Question("t", "float32", 1.0, 300, 300)
@@ -221,4 +221,4 @@ def test_a_foreign_tokenizer_is_refused():
 def test_keys_do_not_run_into_each_other():
     rng = random.Random(0)
     rows = [Row(tuple(rng.randrange(3) for _ in range(n)), bytes(rng.randrange(2) for _ in range(n))) for n in (2, 3) for _ in range(200)]
-    assert len({key_of(row) for row in rows}) == len({(row.ids, row.learned) for row in rows})
+    assert len({row.key for row in rows}) == len({(row.ids, row.learned) for row in rows})

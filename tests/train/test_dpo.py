@@ -5,14 +5,14 @@ import math
 import random
 
 import pytest
-from small import family, model_of
+from small import alone, family, gradients, model_of
 
 torch = pytest.importorskip("torch")
 
 from toolagent import model as models  # noqa: E402
 from toolagent.errors import UsageError  # noqa: E402
 from toolagent.train import dpo, preferences  # noqa: E402
-from toolagent.train.encode import Row  # noqa: E402
+from toolagent.train.encode import Row, encoder_for  # noqa: E402
 from toolagent.train.pairs import Pair, families  # noqa: E402
 
 
@@ -39,17 +39,6 @@ def steps(seed=0, trajectories=2, depth=3):
     return found
 
 
-def alone(model, row):
-    log_p = torch.log_softmax(model(input_ids=torch.tensor([row.ids])).logits[0].float(), -1)
-    return sum(log_p[t - 1, row.ids[t]] for t in range(1, len(row.ids)) if row.learned[t])
-
-
-def gradients(model, value):
-    model.zero_grad()
-    value.backward()
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-
-
 @pytest.mark.parametrize("kind", ["llama", "gemma2"])
 @pytest.mark.parametrize(("loss", "by_length", "sft"), [("sigmoid", False, 0.0), ("ipo", True, 0.0), ("hinge", False, 0.3), ("robust", False, 0.0)])
 def test_losses_and_gradients_are_those_of_answers_by_themselves(kind, loss, by_length, sft, tmp_path):
@@ -70,7 +59,7 @@ def test_losses_and_gradients_are_those_of_answers_by_themselves(kind, loss, by_
         both = []
         for row in (one.chosen, one.rejected):
             n = row.learned.count(1)
-            both.append((alone(model, row) - reference[dpo.key_of(row)]) / (n if by_length else 1))
+            both.append((alone(model, row) - reference[row.key]) / (n if by_length else 1))
         ratios.append(both)
         nll.append(-alone(model, one.chosen) / one.chosen.learned.count(1))
     chosen, rejected = torch.stack([c for c, _ in ratios]), torch.stack([r for _, r in ratios])
@@ -108,7 +97,7 @@ def test_a_reference_by_hand(tmp_path):
     found = dpo.referred(model, [families(steps(), 200)], True, tmp_path / "reference.json", lambda s: None)
     for one in steps():
         for row in (one.chosen, one.rejected):
-            assert found[dpo.key_of(row)] == pytest.approx(alone(model, row).item(), rel=1e-5)
+            assert found[row.key] == pytest.approx(alone(model, row).item(), rel=1e-5)
 
 
 def test_settings_that_do_not_fit():
@@ -193,5 +182,5 @@ def test_an_adapter_is_merged_and_is_the_reference(base, tmp_path):
     kept = models.load(tmp_path / "two" / "base")[0]
     assert all(torch.equal(a, b) for a, b in zip(merged.state_dict().values(), kept.state_dict().values(), strict=True))
     known = json.loads((tmp_path / "two" / "reference.json").read_text())["log_probs"]
-    (first, *_), _ = dpo.data.read([tmp_path / "train.jsonl"], dpo.encoder_for(family("chatml"), "template"), 512)
-    assert known[dpo.key_of(first.chosen)] == pytest.approx(alone(kept, first.chosen).item(), rel=1e-5)
+    (first, *_), _ = dpo.data.read([tmp_path / "train.jsonl"], encoder_for(family("chatml"), "template"), 512)
+    assert known[first.chosen.key] == pytest.approx(alone(kept, first.chosen).item(), rel=1e-5)

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from toolagent import model as models  # noqa: E402
 from toolagent.errors import NoModel, UsageError  # noqa: E402
 from toolagent.train import reward  # noqa: E402
+from toolagent.train.encode import encoder_for  # noqa: E402
 from toolagent.train.pairs import families  # noqa: E402
 
 
@@ -79,7 +80,7 @@ def test_two_tastes_are_two_scores(base, tmp_path, lora):
     assert summary["objectives"] == ["kind", "short"] and summary["best"] < math.log(2)
     assert any("valid accuracy 1.0000  valid accuracy kind 1.0000  valid accuracy short 1.0000" in line for line in said)
     scorer, tokenizer, dialect = reward.load(tmp_path / "run" / "model")
-    pairs, _ = reward.data.read([tmp_path / "valid.jsonl"], reward.encoder_for(tokenizer, dialect), 512)
+    pairs, _ = reward.data.read([tmp_path / "valid.jsonl"], encoder_for(tokenizer, dialect), 512)
     kind = next(p for p in pairs if p.objective == "kind")
     rows = [kind.chosen, kind.rejected]
     for weights, better in (({"kind": 1.0}, 0), ({"short": 1.0}, 1), ({"kind": 0.1, "short": 1.0}, 1)):

@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from small import family, model_of, rows_of
+from small import distance, family, gradients, model_of, rows_of
 
 torch = pytest.importorskip("torch")
 
@@ -20,16 +20,6 @@ from toolagent.train.rows import batches  # noqa: E402
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
-
-
-def gradients(model, value):
-    model.zero_grad()
-    value.backward()
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-
-
-def distance(a, b):
-    return float((a - b).norm() / b.norm().clamp_min(1e-12))
 
 
 def by_hand(model, rows, request_weight):

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from small import model_of, rows_of
+from small import alone, distance, gradients, model_of, rows_of
 
 torch = pytest.importorskip("torch")
 
@@ -100,25 +100,6 @@ def forest(seed: int = 0):
     return trees
 
 
-def alone(model, rows):
-    """log p of each sequence's learned tokens, each run by itself."""
-    sums = []
-    for r in rows:
-        log_p = torch.log_softmax(model(input_ids=torch.tensor([r.ids])).logits[0].float(), -1)
-        sums.append(sum(log_p[t - 1, r.ids[t]] for t in range(1, len(r.ids)) if r.learned[t]))
-    return torch.stack(sums)
-
-
-def gradients(model, value):
-    model.zero_grad()
-    value.backward()
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
-
-
-def distance(a, b):
-    return float((a - b).norm() / b.norm().clamp_min(1e-12))
-
-
 @pytest.mark.parametrize("at_once", [4096, 3])
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["", "recomputed"])
 @pytest.mark.parametrize(
@@ -143,7 +124,7 @@ def test_a_forest_is_its_sequences(kind, tied, lora, checkpointing, at_once):
     trees = forest()
     rows = [r for tree in trees for r in tree]
     weights = torch.linspace(-1, 1, len(rows))  # as a preference weighs them: some up, some down
-    want = alone(model, rows)
+    want = torch.stack([alone(model, r) for r in rows])
     want_gradients = gradients(model, (want * weights).sum())
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -276,11 +276,16 @@ def fixed(example: Example) -> list[tuple[int, int]]:
     return out
 
 
+def free_places(example: Example, found: Iterable[re.Match[str]]) -> list[re.Match[str]]:
+    """Those of the matches that touch no word of the plan."""
+    taken = fixed(example)
+    return [m for m in found if not any(a < m.end() and m.start() < b for a, b in taken)]
+
+
 def typos(example: Example, rng: random.Random) -> Example:
     """A slip or two in words that no argument holds."""
     text = example.request
-    taken = fixed(example)
-    words = [m for m in re.finditer(r"[a-zA-Z]{4,}", text) if not any(a < m.end() and m.start() < b for a, b in taken)]
+    words = free_places(example, re.finditer(r"[a-zA-Z]{4,}", text))
     for m in sorted(rng.sample(words, min(len(words), rng.choice((1, 1, 2)))), key=lambda m: -m.start()):
         word, i = m[0], rng.randrange(1, len(m[0]) - 1)
         new = rng.choice(
@@ -308,12 +313,6 @@ def synonyms() -> tuple[re.Pattern[str], Mapping[str, tuple[str, ...]]]:
 @functools.cache
 def asides() -> tuple[str, ...]:
     return tuple(read_lines("asides.txt"))
-
-
-def free_places(example: Example, found: Iterable[re.Match[str]]) -> list[re.Match[str]]:
-    """Those of the matches that touch no word of the plan."""
-    taken = fixed(example)
-    return [m for m in found if not any(a < m.end() and m.start() < b for a, b in taken)]
 
 
 def reworded(example: Example, rng: random.Random, share: float = 0.4) -> Example:

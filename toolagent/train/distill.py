@@ -11,12 +11,10 @@ with another tokenizer or behind a server, hidden states, the request's own word
 
 from __future__ import annotations
 
-import json
-import math
 import pathlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,11 +23,10 @@ from torch.utils.checkpoint import checkpoint
 
 from toolagent import model as models
 from toolagent.errors import UsageError
-from toolagent.files import whole_file
 from toolagent.train import processes, trie
 from toolagent.train import rows as data
 from toolagent.train.encode import Row, encoder_for
-from toolagent.train.loop import FitArgs, fit, settled
+from toolagent.train.loop import FitArgs, finish, fit, settled
 from toolagent.train.losses import Divergence, distillation_top_k, forward_kl, generalised_jsd, reverse_kl, tempered, token_log_probs
 from toolagent.train.teacher_cache import Answers, Question, fill, fingerprint, outline, predicting, same_words
 
@@ -189,11 +186,6 @@ def work(args: Args, prepared: Prepared, say: Callable[[str], None]) -> dict[str
     groups = data.batches(prepared.held, args.batch_tokens, args.batch_rows, random.Random(0))
     validate = make_validate(groups, answers, share, each, prepared.words) if groups else None
     state = fit(model, batches, loss, args, out, validate=validate, say=say, resume=args.resume)
-    best = state.best if math.isfinite(state.best) else None
-    found = {"steps": state.step, "rows": state.rows, "minutes": state.seconds / 60, "best": best, "answers": str(prepared.answers)}
-    summary = {"args": asdict(args), "parameters": sum(p.numel() for p in model.parameters()), **found}
-    if processes.number() == 0:
-        models.save(model, tokenizer, out / "model", dialect)
-        with whole_file(out / "run.json") as file:
-            file.write(json.dumps(summary, indent=1) + "\n")
-    return summary
+    parameters = sum(p.numel() for p in model.parameters())
+    more = {"rows": state.rows, "answers": str(prepared.answers)}
+    return finish(args, state, parameters, lambda to: models.save(model, tokenizer, to, dialect), **more)

@@ -10,13 +10,11 @@ Left out: several references, references that move, lists of more than two answe
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import pathlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,27 +24,17 @@ from toolagent.errors import UsageError
 from toolagent.files import whole_file
 from toolagent.train import pairs as data
 from toolagent.train import preferences, processes, trie
-from toolagent.train.encode import Row, encoder_for
-from toolagent.train.loop import FitArgs, fit, settled
+from toolagent.train.loop import finish, fit, settled
 from toolagent.train.losses import sequence_log_probs
-from toolagent.train.pairs import Family
+from toolagent.train.pairs import Family, rows_of, trees_of
 from toolagent.train.rows import shown
 
 LOSSES = ("sigmoid", "ipo", "hinge", "robust")
 
 
 @dataclass
-class Args(FitArgs):
-    data: tuple[str, ...] = ()
-    """training preferences (JSONL)"""
-    valid: tuple[str, ...] = ()
-    """validation preferences, of prompts that training does not hold"""
+class Args(data.PairArgs):
     out: str = "runs/dpo"
-    model: str = ""
-    """a model directory to start from; as it is, it is the reference"""
-    lora: int = 0
-    """rank of a LoRA on every linear layer (0: all weights)"""
-    context: int = 2048
     loss: str = "sigmoid"
     """sigmoid (DPO), ipo, hinge or robust (labels flipped at random at --flip-rate)"""
     beta: float = 0.1
@@ -59,29 +47,12 @@ class Args(FitArgs):
     """robust: share of labels flipped"""
     sft: float = 0.0
     """weight of the chosen answers' own likelihood"""
-    rows_per_step: int = 16
-    """families of pairs a step"""
-    batch_tokens: int = 4096
-    batch_rows: int = 16
-    limit: int = 0
-    """at most so many training pairs (0: all)"""
-    resume: bool = False
 
 
 def answers(model: Any, some: Sequence[Family], share: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-probabilities and lengths of the answers: (2N,), (2N,), chosen and rejected in turn."""
-    trees = [family.tree for family in some] if share else [trie.flat([row]) for row in rows_of(some)]
-    batch = trie.collate(trees, (1,), share).to(next(model.parameters()).device)
+    batch = trie.batch_of(model, trees_of(some, share), (1,), share)
     return sequence_log_probs(trie.log_probs(model, batch)[batch.pick], batch.owners, len(batch.lasts))
-
-
-def rows_of(some: Sequence[Family]) -> list[Row]:
-    return [row for family in some for pair in family.pairs for row in (pair.chosen, pair.rejected)]
-
-
-def key_of(row: Row) -> str:
-    """What a reference's log-probability belongs to: the tokens and which of them are the answer."""
-    return hashlib.sha256(json.dumps([row.ids, row.learned.hex()]).encode()).hexdigest()[:24]
 
 
 def referred(model: Any, some: Sequence[Sequence[Family]], share: bool, path: pathlib.Path, say: Callable[[str], None]) -> dict[str, float]:
@@ -91,11 +62,11 @@ def referred(model: Any, some: Sequence[Sequence[Family]], share: bool, path: pa
     if path.exists():
         found = json.loads(path.read_text("utf-8"))
         known = found["log_probs"] if found["weights"] == weights else {}
-    missing = [batch for batch in some if any(key_of(row) not in known for row in rows_of(batch))]
+    missing = [batch for batch in some if any(row.key not in known for row in rows_of(batch))]
     model.eval()
     with torch.no_grad():
         for batch in missing:
-            known |= zip(map(key_of, rows_of(batch)), answers(model, batch, share)[0].tolist(), strict=True)
+            known |= zip((row.key for row in rows_of(batch)), answers(model, batch, share)[0].tolist(), strict=True)
     if missing:
         say(f"reference: log-probabilities of {sum(len(rows_of(batch)) for batch in missing)} answers taken")
         with whole_file(path) as file:
@@ -119,7 +90,7 @@ def make_losses(args: Args) -> Callable[[torch.Tensor, torch.Tensor], torch.Tens
 def measured(model: Any, some: Sequence[Family], args: Args, share: bool, reference: dict[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
     """(losses (N,), beta times the margin of log-ratios (N,)) of the families' pairs."""
     policy, lengths = answers(model, some, share)
-    known = torch.tensor([reference[key_of(row)] for row in rows_of(some)], device=policy.device)
+    known = torch.tensor([reference[row.key] for row in rows_of(some)], device=policy.device)
     ratios = preferences.log_ratio(policy, known, lengths if args.by_length else None)
     chosen, rejected = ratios[0::2], ratios[1::2]
     losses = make_losses(args)(chosen, rejected)
@@ -135,27 +106,14 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
 
 
 def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
-    if not args.model or not args.data:
-        raise UsageError("give --model DIR and --data FILE.jsonl")
     make_losses(args)
     args = settled(args, False, args.lora > 0)
     out = pathlib.Path(args.out)
-    model, tokenizer, dialect = models.to_train(args.model, args.lora, out / "base", args.seed)
-    encode = encoder_for(tokenizer, dialect)
-    found, report = data.read([pathlib.Path(p) for p in args.data], encode, args.context, args.limit)
-    train = data.families(found, args.batch_tokens)
-    say("training preferences: " + report.text())
-    say(f"{len(found)} pairs in {len(train)} families; {sum(len(f.tree.ids) for f in train)} tokens where each is computed once")
-    say(shown(found[0].chosen, tokenizer))
-    share = models.full_attention(model)
-    if not share:
-        say("this model has sliding windows, recurrence or dropout: nothing is shared, answers run by themselves")
-    held: list[Family] = []
-    if args.valid:
-        held_pairs, held_report = data.read([pathlib.Path(p) for p in args.valid], encode, args.context)
-        say("validation preferences: " + held_report.text())
-        held = data.families(held_pairs, args.batch_tokens)
-    out.mkdir(parents=True, exist_ok=True)
+    found = data.prepare(args, out, say)
+    model, share = found.model, found.share
+    train, held = data.families(found.train, args.batch_tokens), data.families(found.held, args.batch_tokens)
+    say(f"{len(found.train)} pairs in {len(train)} families; {sum(len(f.tree.ids) for f in train)} tokens where each is computed once")
+    say(shown(found.train[0].chosen, found.tokenizer))
     if torch.cuda.is_available():
         model = model.cuda()
 
@@ -163,9 +121,8 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         return data.batches(some, args.batch_tokens, args.batch_rows, rng)
 
     groups = batched(held, random.Random(0))
-    first = processes.number() == 0
     asked = [*batched(train, random.Random(0)), *groups]
-    if first:
+    if processes.number() == 0:
         referred(model, asked, share, out / "reference.json", say)
     processes.wait()
     reference = referred(model, asked, share, out / "reference.json", say)
@@ -180,10 +137,5 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
         return {"loss": losses.mean().item(), "accuracy": (margins > 0).float().mean().item(), "margin": margins.mean().item()}
 
     state = fit(model, lambda rng: batched(train, rng), loss, args, out, validate=validate if groups else None, say=say, resume=args.resume)
-    summary = {"args": asdict(args), "parameters": sum(p.numel() for p in model.parameters()), "steps": state.step, "pairs": len(found)}
-    summary |= {"minutes": state.seconds / 60, "best": state.best if math.isfinite(state.best) else None}
-    if first:
-        models.save(model, tokenizer, out / "model", dialect)
-        with whole_file(out / "run.json") as file:
-            file.write(json.dumps(summary, indent=1) + "\n")
-    return summary
+    parameters = sum(p.numel() for p in model.parameters())
+    return finish(args, state, parameters, lambda to: models.save(model, found.tokenizer, to, found.dialect), pairs=len(found.train))

@@ -6,6 +6,7 @@ Learned: the assistant's words and its end of turn; the prompt, the tools and th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,11 @@ class Row:
     group: str = ""  # rows of one group begin with the same tokens (their tools)
     head: int = 0  # how many of them a request and its answer can do without
     more: tuple[Row, ...] = ()  # the later turns of the conversation, where they do not fit into one row (see template_encoder)
+
+    @property
+    def key(self) -> str:
+        """What an answer about this row is kept by: its tokens and which of them are learned (sha256, 24 hex digits)."""
+        return hashlib.sha256(json.dumps([self.ids, self.learned.hex()]).encode()).hexdigest()[:24]
 
     @property
     def bare(self) -> Row:

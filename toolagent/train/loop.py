@@ -6,16 +6,19 @@ Left out: several processes, mixed precision, the random state of a GPU (of use 
 
 from __future__ import annotations
 
+import json
+import math
 import pathlib
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 
 from toolagent.errors import ToolagentError, UsageError
+from toolagent.files import whole_file
 from toolagent.train import memory, processes, record
 from toolagent.train.checkpoint import Progress, put, restored, trained
 from toolagent.train.muon import Muon
@@ -242,6 +245,18 @@ def fit(
     if validate is not None and best.exists():
         model.load_state_dict(torch.load(best, weights_only=True), strict=False)
     return state
+
+
+def finish(args: Any, state: Progress, parameters: int, save: Callable[[pathlib.Path], None], **more: Any) -> dict[str, Any]:
+    """The first process saves the model and writes run.json below args.out; the summary that it holds."""
+    out = pathlib.Path(args.out)
+    best = state.best if math.isfinite(state.best) else None
+    summary = {"args": asdict(args), "parameters": parameters, "steps": state.step, "minutes": state.seconds / 60, "best": best, **more}
+    if processes.number() == 0:
+        save(out / "model")
+        with whole_file(out / "run.json") as file:
+            file.write(json.dumps(summary, indent=1) + "\n")
+    return summary
 
 
 def names(batch: Sequence[Any]) -> str:

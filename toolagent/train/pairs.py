@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import pathlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
-from toolagent.errors import DataError
+from toolagent import model as models
+from toolagent.errors import DataError, UsageError
 from toolagent.train import rows as data
-from toolagent.train.encode import Encoder, Row
-from toolagent.train.trie import Tree, common, flat
+from toolagent.train.encode import Encoder, Row, encoder_for
+from toolagent.train.loop import FitArgs
+from toolagent.train.trie import Tree, chains, common, flat
 from toolagent.types import Conversation, PreferencePair
 
 
@@ -44,6 +47,16 @@ class Family:
     @cached_property
     def tree(self) -> Tree:
         return flat([row for pair in self.pairs for row in (pair.chosen, pair.rejected)])
+
+
+def rows_of(some: Sequence[Family]) -> list[Row]:
+    """Chosen and rejected in turn."""
+    return [row for family in some for pair in family.pairs for row in (pair.chosen, pair.rejected)]
+
+
+def trees_of(some: Sequence[Family], share: bool) -> list[Tree]:
+    """A tree a family; not to share, one an answer. Their sequences stand in the order of `rows_of` either way."""
+    return [family.tree for family in some] if share else chains(rows_of(some))
 
 
 def last_turns(row: Row, before: int) -> Row:
@@ -121,3 +134,55 @@ def families(pairs: Sequence[Pair], budget: int) -> list[Family]:
 
 def batches(some: Sequence[Family], budget: int, most: int, rng: random.Random) -> list[list[Family]]:
     return data.batches(some, budget, most, rng, lambda family: family.pairs[0].chosen, lambda family: len(family.tree.ids))
+
+
+# --- what trainers on preferences share -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class PairArgs(FitArgs):
+    data: tuple[str, ...] = ()
+    """training preferences (JSONL)"""
+    valid: tuple[str, ...] = ()
+    """validation preferences, of prompts that training does not hold"""
+    model: str = ""
+    """a model directory to start from; as it is, it is the reference of dpo"""
+    lora: int = 0
+    """rank of a LoRA on every linear layer (0: all weights)"""
+    context: int = 2048
+    rows_per_step: int = 16
+    """families of pairs a step"""
+    batch_tokens: int = 4096
+    batch_rows: int = 16
+    limit: int = 0
+    """at most so many training pairs (0: all)"""
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    model: Any
+    tokenizer: Any
+    dialect: str
+    share: bool
+    train: list[Pair]
+    held: list[Pair]
+
+
+def prepare(args: PairArgs, out: pathlib.Path, say: Callable[[str], None]) -> Prepared:
+    """The model and the pairs that the settings name, and what a run says of them. Raises UsageError, NoModel, DataError."""
+    if not args.model or not args.data:
+        raise UsageError("give --model DIR and --data FILE.jsonl")
+    model, tokenizer, dialect = models.to_train(args.model, args.lora, out / "base", args.seed)
+    encode = encoder_for(tokenizer, dialect)
+    train, report = read([pathlib.Path(p) for p in args.data], encode, args.context, args.limit)
+    say("training preferences: " + report.text())
+    share = models.full_attention(model)
+    if not share:
+        say("this model has sliding windows, recurrence or dropout: nothing is shared, answers run by themselves")
+    held: list[Pair] = []
+    if args.valid:
+        held, held_report = read([pathlib.Path(p) for p in args.valid], encode, args.context)
+        say("validation preferences: " + held_report.text())
+    out.mkdir(parents=True, exist_ok=True)
+    return Prepared(model, tokenizer, dialect, share, train, held)

@@ -16,45 +16,28 @@ import pathlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from toolagent import model as models
 from toolagent.errors import NoModel, UsageError
-from toolagent.files import whole_file
 from toolagent.train import pairs as data
 from toolagent.train import processes, trie
-from toolagent.train.encode import Row, encoder_for
-from toolagent.train.loop import FitArgs, fit, settled
-from toolagent.train.pairs import Family
+from toolagent.train.encode import Row
+from toolagent.train.loop import finish, fit, settled
+from toolagent.train.pairs import Family, trees_of
 from toolagent.train.preferences import bradley_terry
 
 
 @dataclass
-class Args(FitArgs):
-    data: tuple[str, ...] = ()
-    """training preferences (JSONL)"""
-    valid: tuple[str, ...] = ()
-    """validation preferences, of prompts that training does not hold"""
+class Args(data.PairArgs):
     out: str = "runs/reward"
-    model: str = ""
-    """a model directory to start from"""
-    lora: int = 0
-    """rank of a LoRA on every linear layer (0: all weights)"""
-    context: int = 2048
     margins: bool = False
     """the margin of a pair is the least by which its scores are to differ"""
     centring: float = 0.01
     """weight of the square of a pair's summed scores: holds their zero"""
-    rows_per_step: int = 16
-    """families of pairs a step"""
-    batch_tokens: int = 4096
-    batch_rows: int = 16
-    limit: int = 0
-    """at most so many training pairs (0: all)"""
-    resume: bool = False
 
 
 class Scorer(torch.nn.Module):
@@ -69,7 +52,7 @@ class Scorer(torch.nn.Module):
 
     def forward(self, trees: Sequence[trie.Tree], share: bool) -> torch.Tensor:
         """The scores of the trees' sequences in turn: (N, K) in float32."""
-        batch = trie.collate(trees, (), share).to(self.score.weight.device)
+        batch = trie.batch_of(self, trees, (), share)
         ends = trie.states(self.policy, batch)[batch.lasts]  # (N, H)
         found: torch.Tensor = self.score(ends.to(self.score.weight.dtype)).float()
         return found
@@ -82,7 +65,7 @@ def scores(scorer: Scorer, rows: Sequence[Row], weights: Mapping[str, float]) ->
     share = models.full_attention(scorer.policy)
     weight = torch.tensor([weights.get(name, 0.0) for name in scorer.objectives], device=scorer.score.weight.device)
     with torch.no_grad():
-        return scorer([trie.flat(rows)] if share else [trie.flat([row]) for row in rows], share) @ weight
+        return scorer([trie.flat(rows)] if share else trie.chains(rows), share) @ weight
 
 
 def save(scorer: Scorer, tokenizer: Any, path: pathlib.Path, dialect: str) -> None:
@@ -110,8 +93,7 @@ def load(path: str | pathlib.Path) -> tuple[Scorer, Any, str]:
 def compared(scorer: Scorer, some: Sequence[Family], share: bool, args: Args) -> tuple[torch.Tensor, torch.Tensor]:
     """(losses (N,), chosen less rejected (N,)) of the families' pairs, each by its own objective."""
     pairs = [pair for family in some for pair in family.pairs]
-    trees = [family.tree for family in some] if share else [trie.flat([row]) for pair in pairs for row in (pair.chosen, pair.rejected)]
-    found = scorer(trees, share).view(len(pairs), 2, -1)  # (N, 2, K)
+    found = scorer(trees_of(some, share), share).view(len(pairs), 2, -1)  # (N, 2, K)
     mine = torch.tensor([scorer.objectives.index(pair.objective) for pair in pairs], device=found.device)
     chosen, rejected = found[torch.arange(len(pairs), device=found.device), :, mine].unbind(1)
     margins = torch.tensor([pair.margin for pair in pairs], device=found.device) if args.margins else None
@@ -125,28 +107,16 @@ def main(args: Args, say: Callable[[str], None] = print) -> dict[str, Any]:
 
 
 def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
-    if not args.model or not args.data:
-        raise UsageError("give --model DIR and --data FILE.jsonl")
     args = settled(args, False, args.lora > 0)
     out = pathlib.Path(args.out)
-    policy, tokenizer, dialect = models.to_train(args.model, args.lora, out / "base", args.seed)
-    encode = encoder_for(tokenizer, dialect)
-    found, report = data.read([pathlib.Path(p) for p in args.data], encode, args.context, args.limit)
-    objectives = sorted({pair.objective for pair in found})
-    train = data.families(found, args.batch_tokens)
-    say("training preferences: " + report.text())
-    say(f"{len(found)} pairs in {len(train)} families; scores: {', '.join(objectives)}")
-    share = models.full_attention(policy)
-    if not share:
-        say("this model has sliding windows, recurrence or dropout: nothing is shared, answers run by themselves")
+    found = data.prepare(args, out, say)
+    share = found.share
+    objectives = sorted({pair.objective for pair in found.train})
+    train = data.families(found.train, args.batch_tokens)
+    held = data.families([pair for pair in found.held if pair.objective in objectives], args.batch_tokens)
+    say(f"{len(found.train)} pairs in {len(train)} families; scores: {', '.join(objectives)}")
     torch.manual_seed(args.seed)
-    scorer = Scorer(policy, objectives)
-    held: list[Family] = []
-    if args.valid:
-        held_pairs, held_report = data.read([pathlib.Path(p) for p in args.valid], encode, args.context)
-        say("validation preferences: " + held_report.text())
-        held = data.families([pair for pair in held_pairs if pair.objective in objectives], args.batch_tokens)
-    out.mkdir(parents=True, exist_ok=True)
+    scorer = Scorer(found.model, objectives)
     if torch.cuda.is_available():
         scorer = scorer.cuda()
 
@@ -172,10 +142,5 @@ def work(args: Args, say: Callable[[str], None]) -> dict[str, Any]:
 
     state = fit(scorer, lambda rng: batched(train, rng), loss, args, out, validate=validate if groups else None, say=say, resume=args.resume)
     parameters = sum(p.numel() for p in scorer.parameters())
-    summary = {"args": asdict(args), "objectives": objectives, "parameters": parameters, "steps": state.step, "pairs": len(found)}
-    summary |= {"minutes": state.seconds / 60, "best": state.best if math.isfinite(state.best) else None}
-    if processes.number() == 0:
-        save(scorer, tokenizer, out / "model", dialect)
-        with whole_file(out / "run.json") as file:
-            file.write(json.dumps(summary, indent=1) + "\n")
-    return summary
+    more = {"objectives": objectives, "pairs": len(found.train)}
+    return finish(args, state, parameters, lambda to: save(scorer, found.tokenizer, to, found.dialect), **more)

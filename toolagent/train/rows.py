@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from toolagent.errors import DataError, ToolagentError
 from toolagent.train.encode import Encoder, Row
-from toolagent.train.trie import common_stem, flat
+from toolagent.train.trie import chains, common_stem
 from toolagent.types import Conversation, Message, ToolSpec
 
 
@@ -130,7 +130,7 @@ def batches(
         groups[row(item).group].append(item)
     out: list[list[Item]] = []
     for members in groups.values():
-        shared = common_stem([flat([row(item)]) for item in members[:64]]) if len(members) > 1 else 0
+        shared = common_stem(chains([row(item) for item in members[:64]])) if len(members) > 1 else 0
         batch: list[Item] = []
         longest = 0
         for item in sorted(members, key=lambda item: size(item) + rng.random() * 12):

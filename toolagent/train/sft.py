@@ -57,17 +57,9 @@ class Args(FitArgs):
     resume: bool = False
 
 
-def batch_of(rows: Sequence[Row], share: bool, request: bool, device: Any) -> trie.Batch:
-    return trie.collate([trie.flat([row]) for row in rows], (1, 2) if request else (1,), share).to(device)
-
-
-def device_of(model: Any) -> Any:
-    return next(model.parameters()).device
-
-
 def make_loss(share: bool, request_weight: float) -> Callable[[Any, Sequence[Row]], tuple[torch.Tensor, torch.Tensor]]:
     def loss(model: Any, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = batch_of(rows, share, request_weight > 0, device_of(model))
+        batch = trie.batch_of(model, trie.chains(rows), (1, 2) if request_weight > 0 else (1,), share)
         answers = batch.kinds == 1
         weights = torch.where(answers, 1.0, request_weight)
         return -(trie.log_probs(model, batch)[batch.pick] * weights).sum(), answers.sum()
@@ -81,7 +73,7 @@ def make_validate(groups: Sequence[Sequence[Row]], share: bool) -> Callable[[Any
     def validate(model: Any) -> dict[str, float]:
         total, tokens, right, count = 0.0, 0, 0, 0
         for rows in groups:
-            batch = batch_of(rows, share, False, device_of(model))
+            batch = trie.batch_of(model, trie.chains(rows), (1,), share)
             logits = trie.logits(model, trie.states(model, batch)[batch.places])
             total += token_nll(logits, batch.targets).item()
             tokens += len(batch.targets)

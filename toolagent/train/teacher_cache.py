@@ -80,12 +80,8 @@ class Answers:
 
     def of(self, rows: Sequence[Row]) -> list[torch.Tensor]:
         """Question.answer's tensors for the learned places of these rows, in turn. Raises KeyError for a row that is not there."""
-        found = [[tensor[a:b] for tensor in self.shards[shard]] for shard, a, b in (self.at[key_of(row)] for row in rows)]
+        found = [[tensor[a:b] for tensor in self.shards[shard]] for shard, a, b in (self.at[row.key] for row in rows)]
         return [torch.cat(some) for some in zip(*found, strict=True)]
-
-
-def key_of(row: Row) -> str:
-    return hashlib.sha256(json.dumps([row.ids, row.learned.hex()]).encode()).hexdigest()[:24]
 
 
 def places(row: Row) -> int:
@@ -95,7 +91,7 @@ def places(row: Row) -> int:
 
 def predicting(model: Any, rows: Sequence[Row], share: bool) -> tuple[trie.Batch, torch.Tensor]:
     """The rows as a batch, and the states that predict their learned tokens (kind 1): (U, H), row by row. What all begin with goes first."""
-    batch = trie.collate([trie.flat([row]) for row in rows], (1,), share).to(next(model.parameters()).device)
+    batch = trie.batch_of(model, trie.chains(rows), (1,), share)
     return batch, trie.states(model, batch)[batch.places]
 
 
@@ -106,7 +102,7 @@ def asked(teacher: Any, rows: Sequence[Row], question: Question, share: bool) ->
     pieces = [question.answer(trie.logits(teacher, some)) for some in states.split(trie.AT_ONCE)]
     tensors = [torch.cat(some).cpu() for some in zip(*pieces, strict=True)]
     split = [tensor.split([places(row) for row in rows]) for tensor in tensors]
-    return dict(zip(map(key_of, rows), zip(*split, strict=True), strict=True))
+    return dict(zip((row.key for row in rows), zip(*split, strict=True), strict=True))
 
 
 def fill(
@@ -120,13 +116,13 @@ def fill(
     memory is.
     """
     known = Answers(folder).at
-    batches = data.batches(list({key_of(row): row for row in rows}.values()), budget, most, random.Random(0))
-    missing = [batch for batch in batches if any(key_of(row) not in known for row in batch)]
+    batches = data.batches(list({row.key: row for row in rows}.values()), budget, most, random.Random(0))
+    missing = [batch for batch in batches if any(row.key not in known for row in batch)]
     if not missing:
         say(f"teacher: all its answers are in {folder}")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lacking = [row for batch in missing for row in batch if key_of(row) not in known]
+    lacking = [row for batch in missing for row in batch if row.key not in known]
     tokens, free = sum(map(places, lacking)), shutil.disk_usage(folder).free
     cost = f"{question.kept} of {question.words} words for {tokens} tokens take {memory.size(tokens * question.size)}"
     if tokens * question.size > free:

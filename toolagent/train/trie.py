@@ -123,12 +123,22 @@ def collate(trees: Sequence[Tree], kinds: Sequence[int] = (1, 2), share: bool = 
                 pair = pairs.setdefault((k * width + place - stem, token), len(pairs))
                 entries.append((pair, kind, len(lasts) + sequence))
         lasts += [k * width + place - stem for place in tree.lasts]
-    chains = all(tree.ends == (len(tree.ids),) * len(tree.ids) for tree in trees)
-    mask = None if chains and not stem else seen(ends[:1].fill_(width) if chains else ends, stem)
+    plain = all(tree.ends == (len(tree.ids),) * len(tree.ids) for tree in trees)
+    mask = None if plain and not stem else seen(ends[:1].fill_(width) if plain else ends, stem)
     places, targets = torch.tensor(list(pairs), dtype=torch.long).view(-1, 2).unbind(1)
     pick, kind_of, owners = torch.tensor(entries, dtype=torch.long).view(-1, 3).unbind(1)
     shared = torch.tensor(trees[0].ids[:stem], dtype=torch.long)
     return Batch(shared, ids, positions, mask, places, targets, pick, kind_of, owners, torch.tensor(lasts))
+
+
+def batch_of(model: Any, trees: Sequence[Tree], kinds: Sequence[int], share: bool) -> Batch:
+    """`collate`, on the device that the model is on."""
+    return collate(trees, kinds, share).to(next(model.parameters()).device)
+
+
+def chains(rows: Sequence[Row]) -> list[Tree]:
+    """Each row a tree by itself."""
+    return [flat([row]) for row in rows]
 
 
 def common_stem(trees: Sequence[Tree]) -> int:
