@@ -26,14 +26,14 @@ from toolagent.train import pairs as data
 from toolagent.train import preferences, processes, trie
 from toolagent.train.loop import finish, fit, settled
 from toolagent.train.losses import sequence_log_probs
-from toolagent.train.pairs import Family, rows_of, trees_of
+from toolagent.train.pairs import Family, PairArgs, rows_of, trees_of
 from toolagent.train.rows import shown
 
 LOSSES = ("sigmoid", "ipo", "hinge", "robust")
 
 
 @dataclass
-class Args(data.PairArgs):
+class Args(PairArgs):
     out: str = "runs/dpo"
     loss: str = "sigmoid"
     """sigmoid (DPO), ipo, hinge or robust (labels flipped at random at --flip-rate)"""

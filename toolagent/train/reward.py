@@ -27,12 +27,12 @@ from toolagent.train import pairs as data
 from toolagent.train import processes, trie
 from toolagent.train.encode import Row
 from toolagent.train.loop import finish, fit, settled
-from toolagent.train.pairs import Family, trees_of
+from toolagent.train.pairs import Family, PairArgs, trees_of
 from toolagent.train.preferences import bradley_terry
 
 
 @dataclass
-class Args(data.PairArgs):
+class Args(PairArgs):
     out: str = "runs/reward"
     margins: bool = False
     """the margin of a pair is the least by which its scores are to differ"""
